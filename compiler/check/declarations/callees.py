@@ -15,6 +15,7 @@ from dspec.runtime.schema.program import (
     Step,
     ToolStep,
 )
+from dspec.runtime.schema.types import OptionalOf
 
 from ...diagnostics import codes
 from ...diagnostics.record import Label
@@ -24,7 +25,7 @@ from ..session import Place, Session
 from ..shape.arguments import match_arguments
 from ..symbols import Symbol
 from ..types.declared import runnable
-from ..types.kinds import ANY, Group, NamedValue
+from ..types.kinds import ANY, Group, NamedValue, beyond_text, spell
 from .called import CalledTables
 from .circles import report_circle
 from .externs import extern
@@ -116,6 +117,12 @@ def arguments_of(
         f"`{callee.name}({shape})`",
         noun="input",
         declared=(Label(callee.location, f"`{callee.name}` is declared here"),),
+        optional={name for name, member in inputs.items() if isinstance(member.type, OptionalOf)},
+        handed_on={
+            name: spell(member.type)
+            for name, member in inputs.items()
+            if beyond_text(member.type) and not isinstance(member.type, OptionalOf)
+        },
     )
     lowered: dict[str, Expression] = {}
     for name, arguments in given.items():

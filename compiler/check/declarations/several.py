@@ -111,7 +111,7 @@ def check_several(
     if given.whole:
         program = _program(session, place, symbol, strategy, applied, given, gathered, more, function)
         _temperature_fits(session, place, strategy, call, given, program)
-        _settings_fit(session, place, strategy, call, given, program)
+        _settings_fit(session, place, strategy, call, applied, given, program)
         if strategy.code is not None:
             from .coding import check_code_runs  # few files run code
 
@@ -284,19 +284,21 @@ def _settings_fit(
     place: Place,
     strategy: ModuleStrategy,
     call: Call,
+    applied: _Applied,
     given: _Given,
     program: Program | None,
 ) -> None:
-    """Reports settings of a module that asks nothing itself, and warns of those that its model does not take."""
-    if given.settings is None or program is None:
+    """Reports a model and settings of a module that asks nothing itself, and warns of those that its model does not take."""
+    if program is None or strategy.function:
         return
     known = {option.name for option in strategy.options}
     written = {name: one for name, one in options_of(session, place, call).items() if name not in known}
-    if any(one.settings == given.settings for one in program.predictors.values()):
-        check_own(session, place, written, program)
+    if strategy.roles or applied.runs is None:
+        if given.settings is not None:
+            check_own(session, place, written, program)
         return
     for name, argument in written.items():
-        if name in OF_MODULE:
+        if name == LM_KEY or name in OF_MODULE:
             at = place.at(argument.name or argument)
             session.report(codes.parameters.NothingToAsk(at, name, strategy.name))
 

@@ -38,6 +38,7 @@ from ..types.kinds import (
     plain_number,
     spell,
 )
+from .compared import held_told
 from .infer import expect, infer, needed
 from .mistakes import literal_number, not_one_value
 from .scope import Length, Scope, Typed
@@ -78,6 +79,7 @@ def call_function(scope: Scope, node: Call, name: Name) -> Typed:
             else:
                 keywords[parameter.name] = found.code
     _pattern(scope, function, given)
+    _held(scope, function, given, typed)
     return Typed(
         _result(function, {name: one.kind for name, one in typed.items()}),
         Apply(function=function.name, arguments=tuple(positional), named=keywords),
@@ -183,6 +185,18 @@ def _result(function: Function, kinds: dict[str, Kind]) -> Kind:
             return ANY
         case kind:
             return kind
+
+
+def _held(
+    scope: Scope, function: Function, given: Mapping[str, tuple[Argument, ...]], typed: Mapping[str, Typed]
+) -> None:
+    """Reports a literal that `contains` cannot find, as of `in`."""
+    if function.name != "contains" or not {"whole", "part"} <= typed.keys():
+        return
+    whole, part = typed["whole"].kind, typed["part"].kind
+    if isinstance(whole, ListOf | DictOf) and not isinstance(part, Group | GroupList):
+        item = whole.item if isinstance(whole, ListOf) else whole.key
+        held_told(scope, given["part"][0].value, part, given["whole"][0].value, item)
 
 
 def _within(scope: Scope, function: str, parameter: FunctionParameter, argument: Argument) -> None:

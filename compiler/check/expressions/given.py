@@ -43,10 +43,10 @@ def _medium(
             items=tuple(_medium(session, place, item, name, inner, kind) for item in node.items)
         )
     if isinstance(type_, ListOf):
-        session.report(codes.values.NoMedium(place.at(node), name, "it is no list of texts"))
+        session.report(codes.values.NoMedium(place.at(node), name, "it is no list of texts", kind))
         return Constant(value=None)
     if not (isinstance(node, Literal) and isinstance(node.value, str)):
-        session.report(codes.values.NoMedium(place.at(node), name, "it is no literal text"))
+        session.report(codes.values.NoMedium(place.at(node), name, "it is no literal text", kind))
         return Constant(value=None)
     text: str | None = node.value
     if is_path(node.value):
@@ -54,7 +54,7 @@ def _medium(
     if text is not None and session.probe:
         seen = session.see(MediumQuestion(text=text, kind=kind))
         if seen is not None and seen.fault:
-            session.report(codes.values.NoMedium(place.at(node), name, seen.fault))
+            session.report(codes.values.NoMedium(place.at(node), name, seen.fault, kind))
     return Constant(value=text)
 
 

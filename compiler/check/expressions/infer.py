@@ -12,7 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from dspec.grammar.tree import Call, Conditional, Expr, ListLiteral, Literal, Name, Node, Reference, Unary
+from dspec.grammar.tree import (
+    Binary,
+    Call,
+    Conditional,
+    Expr,
+    ListLiteral,
+    Literal,
+    Name,
+    Node,
+    Reference,
+    Unary,
+)
 from dspec.runtime.errors import EvaluationError
 from dspec.runtime.schema.expressions import Constant, Expression, If, ListOfItems
 from dspec.runtime.schema.types import (
@@ -22,19 +33,17 @@ from dspec.runtime.schema.types import (
     OneOf,
     OneOfNumbers,
     OptionalOf,
-    Scalar,
     TupleOf,
     Type,
 )
 from dspec.runtime.values.interpret import evaluate, names
-from dspec.runtime.values.values import coerce
 
 from ...diagnostics import codes
 from ..symbols import Symbol
-from ..types.kinds import ANY, BOOL, STR, Group, assignable, is_number, is_unknown, spell
+from ..types.kinds import ANY, BOOL, INT, STR, Group, assignable, is_number, is_unknown, spell
 from . import presence
 from .blocks import Side, branched, has_steps
-from .mistakes import check_member, literal_number, mismatch, not_one_value
+from .mistakes import check_member, is_bare_date, is_moment, literal_number, mismatch, moment, not_one_value
 from .presence import present
 from .scope import Scope, Typed
 
@@ -93,13 +102,16 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
                     for item, kind in zip(items, inner.items, strict=True)
                 )
             )
-        case Literal(value=str() as value) if (moment := _moment(value, inner)) is not None:
-            return Constant(value=moment)
-        case Literal(value=str()) if _is_moment(inner):
+        case Literal(value=str() as value) if (when := moment(value, inner)) is not None:
+            return Constant(value=when)
+        case Literal(value=str()) if is_moment(inner):
             at = scope.place.at(node)
             scope.session.report(
                 codes.types.NoSuchMoment(at, what, spell(inner), declared.location if declared else None)
             )
+            return Constant(value=None)
+        case Binary() if is_moment(inner) and is_bare_date(scope, node):
+            mismatch(scope, node, INT, want, what, declared)
             return Constant(value=None)
         case ListLiteral(items=items) if isinstance(inner, ListOf):
             return ListOfItems(
@@ -125,20 +137,6 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
             if not assignable(typed.kind, want):
                 mismatch(scope, node, typed.kind, want, what, declared)
             return typed.code
-
-
-def _moment(text: str, want: Type) -> JsonValue:
-    """The date, or date and time, that a text is where one is wanted; None for any other."""
-    if not _is_moment(want):
-        return None
-    try:
-        return coerce(text, want, {})
-    except ValueError:
-        return None
-
-
-def _is_moment(kind: Type) -> bool:
-    return isinstance(kind, Scalar) and kind.name in ("date", "datetime")
 
 
 def _dict(scope: Scope, node: Call, want: DictOf, what: str) -> Expression:

@@ -4,13 +4,37 @@ from __future__ import annotations
 
 import re
 
-from dspec.grammar.tree import Expr, Literal, Reference, Unary
-from dspec.runtime.schema.types import ListOf, OneOf, OneOfNumbers, OptionalOf, Type
+from dspec.grammar.tree import Binary, Expr, ListLiteral, Literal, Reference, Unary
+from dspec.runtime.schema.types import (
+    JsonValue,
+    ListOf,
+    OneOf,
+    OneOfNumbers,
+    OptionalOf,
+    Scalar,
+    TupleOf,
+    Type,
+)
+from dspec.runtime.values.values import coerce
 
 from ...diagnostics import codes
 from ..symbols import Symbol
 from ..types.kinds import ANY, BOOL, STR, Group, GroupList, Kind, assignable, beyond_text, is_number, spell
 from .scope import Scope
+
+
+def moment(text: str, want: Type) -> JsonValue:
+    """The date, or date and time, that a text is where one is wanted; None for any other."""
+    if not is_moment(want):
+        return None
+    try:
+        return coerce(text, want, {})
+    except ValueError:
+        return None
+
+
+def is_moment(kind: Kind) -> bool:
+    return isinstance(kind, Scalar) and kind.name in ("date", "datetime")
 
 
 def not_one_value(scope: Scope, node: Expr, group: Group, what: str) -> None:
@@ -59,15 +83,38 @@ def mismatch(scope: Scope, node: Expr, got: Kind, want: Type, what: str, declare
         scope.session.report(codes.media.NotReckoned(scope.place.at(node), word, what))
         return
     at = declared.location if declared else None
+    inner = want.item if isinstance(want, OptionalOf) else want
+    if isinstance(inner, TupleOf) and isinstance(node, ListLiteral) and len(node.items) != len(inner.items):
+        other_length(scope, node, inner, what, declared)
+        return
     remedy = _remedy(scope, node, got, want)
     scope.session.report(
         codes.types.DoesNotFit(scope.place.at(node), what, spell(want), spell(got), remedy, at)
     )
 
 
+def other_length(
+    scope: Scope, node: ListLiteral, want: TupleOf, what: str, declared: Symbol | None = None
+) -> None:
+    """Report a list that is written out where a tuple of another number of values is wanted."""
+    at = declared.location if declared else None
+    scope.session.report(
+        codes.types.OtherLength(scope.place.at(node), what, spell(want), len(node.items), at)
+    )
+
+
+def is_bare_date(scope: Scope, node: Expr) -> bool:
+    """Whether `2026-01-02` is written, which is a subtraction."""
+    return isinstance(node, Binary) and re.fullmatch(r"\d{4}-\d\d?-\d\d?", scope.place.text(node)) is not None
+
+
 def _remedy(scope: Scope, node: Expr, got: Type, want: Type) -> codes.types.Remedy:
     if isinstance(node, Literal) and node.value is None:
         return "optional"
+    if is_moment(want.item if isinstance(want, OptionalOf) else want) and is_bare_date(scope, node):
+        return "moment"
+    if isinstance(node, Literal | ListLiteral) and beyond_text(want):
+        return "hand on"
     if isinstance(got, OptionalOf) and assignable(got.item, want):
         return "decide"
     if got == STR and isinstance(want, OneOf):

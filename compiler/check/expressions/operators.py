@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from dspec.grammar.tree import Binary, BinaryOperator, Expr, Literal, Reference
+from dspec.grammar.tree import Binary, BinaryOperator, Reference
 from dspec.runtime.schema.expressions import BinaryOp, Constant, Expression
 from dspec.runtime.schema.types import DictOf, ListOf, OneOf, OneOfNumbers, OptionalOf, Type
 
@@ -29,8 +29,8 @@ from ..types.kinds import (
     spell,
 )
 from .blocks import Side, has_steps
+from .compared import held_told, is_told
 from .infer import decided, infer, needed, one_value, rule, truth
-from .mistakes import check_member, literal_number
 from .presence import present
 from .scope import Scope, Typed
 
@@ -129,21 +129,9 @@ def _two_groups(scope: Scope, node: Binary) -> Typed | None:
             return None
 
 
-def _is_limited(scope: Scope, node: Expr, other: Expr, kind: Type) -> bool:
-    """Whether `node` is a literal and `other` a union of literals of its kind; reports one that the union does not have."""
-    union = kind.item if isinstance(kind, OptionalOf) else kind
-    if isinstance(union, OneOfNumbers) and (number := literal_number(node)) is not None:
-        check_member(scope, node, number, union, f"`{scope.place.text(other)}`")
-        return True
-    if not (isinstance(node, Literal) and isinstance(node.value, str) and isinstance(union, OneOf)):
-        return False
-    check_member(scope, node, node.value, union, f"`{scope.place.text(other)}`")
-    return True
-
-
 def _equality(scope: Scope, node: Binary, left: Type, right: Type) -> None:
-    limited = _is_limited(scope, node.left, node.right, right) or _is_limited(
-        scope, node.right, node.left, left
+    limited = is_told(scope, node.left, node.right, right, left) or is_told(
+        scope, node.right, node.left, left, right
     )
     if not limited and not comparable(left, right):
         _always(scope, node, left, right)
@@ -156,7 +144,8 @@ def _membership(scope: Scope, node: Binary, left: Type, right: Type) -> None:
         return
     if isinstance(right, ListOf | DictOf):
         item = right.item if isinstance(right, ListOf) else right.key
-        possible = _is_limited(scope, node.left, node.right, item) or comparable(left, item)
+        told = held_told(scope, node.left, left, node.right, item)
+        possible = told or comparable(left, item)
     elif is_text(right):
         possible = is_text(left) or is_unknown(left)
     else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from dspec.grammar.tree import Argument, Call
 
@@ -23,8 +24,13 @@ def match_arguments(
     variadic: bool = False,
     noun: str = "argument",
     declared: tuple[Label, ...] = (),
+    optional: Collection[str] = (),
+    handed_on: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, tuple[Argument, ...]]:
     """Arguments by parameter name. With `variadic` the last parameter takes what is left over.
+
+    Required parameters that take `none` are `optional`, and those whose values a program can only hand on, such as images, are
+    `handed_on`, with the type of each.
 
     Reports arguments that no parameter takes, parameters given twice, and required ones not given.
     """
@@ -59,5 +65,15 @@ def match_arguments(
         given[name] = (argument,)
     absent = tuple(name for name in names if name in required and name not in given)
     if absent and not wrong:
-        session.report(codes.types.LacksArguments(place.at(node.callee), what, shape, absent, declared))
+        session.report(
+            codes.types.LacksArguments(
+                place.at(node.callee),
+                what,
+                shape,
+                absent,
+                declared,
+                next((name for name in absent if name in optional), ""),
+                next(((name, handed_on[name]) for name in absent if name in handed_on), None),
+            )
+        )
     return given

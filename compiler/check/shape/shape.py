@@ -18,6 +18,7 @@ from dspec.grammar.tree import (
     Item,
     Let,
     ListLiteral,
+    Parameter,
     Reference,
     Repeat,
     Return,
@@ -90,8 +91,15 @@ def _header(session: Session, place: Place, declaration: Declaration, spec: Bloc
     wrong = _wrong_shape(declaration, spec, broken=bool(place.block.problems))
     if wrong is not None:
         node = declaration.name or declaration.keyword
+        base = None
+        if wrong == "parameters" and spec.keyword in EXTENDING and declaration.base is None:
+            match declaration.parameters:
+                case (Parameter(type=None, default=None) as only,):
+                    base = place.at(only)
+                case _:
+                    pass
         session.report(
-            codes.syntax.OtherShape(place.at(node), spec.keyword, _called(place), wrong, spec.form)
+            codes.syntax.OtherShape(place.at(node), spec.keyword, _called(place), wrong, spec.form, base)
         )
         return False
     return declaration.value is not None or declaration.items is not None

@@ -188,7 +188,7 @@ DS0725 = Code(
     "DS0725",
     "error",
     "setting for a module that asks nothing itself",
-    "An option such as `temperature` says how a module's own calls are asked. A module that only runs another one, or a "
+    "An option such as `lm` or `temperature` says how a module's own calls are asked. A module that only runs another one, or a "
     "function, has none: the other module says how it asks.",
     MODULE
     + "metric short(pred: writer) = len(pred.topic) < 20\nmodule writer = Predict(Route)\n"
@@ -210,7 +210,8 @@ class NothingToAsk(Finding, frozen=True):
         return self.says(
             f"this `{self.strategy}` asks nothing itself, so `{self.option}` says nothing",
             "of whose calls?",
-            help=f"write `{self.option}` on the module that it runs",
+            help=f"write `{self.option}` on the module that it runs"
+            + (", or on a second one like it" if self.option == "lm" else ""),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from ...project.source import Location
@@ -866,13 +867,15 @@ Shape = Literal[
 
 
 class OtherShape(Finding, frozen=True):
-    """What is wrong with how a declaration is written. `form` is an example of its kind."""
+    """What is wrong with how a declaration is written. `form` is an example of its kind; `base` is the one name in its
+    parentheses, where it may extend a declaration of that name."""
 
     code = DS0111
     keyword: str
     name: str
     wrong: Shape
     form: str
+    base: Location | None = None
 
     def told(self) -> Diagnostic:
         a, named = article(self.keyword), f"{self.keyword} `{self.name}`"
@@ -887,6 +890,13 @@ class OtherShape(Finding, frozen=True):
             "no value": f"{named} needs a value after `=`",
             "no body": f"{named} needs `=` or a block",
         }[self.wrong]
+        if self.base is not None:
+            meant, fixes = f"extends {self.base.text}", ()
+            around = Location(self.where.source, self.where.end, self.base.end + 1)
+            if re.fullmatch(r"\s*\(\w+\)", around.text):
+                fixes = (replace(around, f" {meant}", f"Write `{meant}`", guess=True),)
+            help_ = f"the fields of another {self.keyword} are had with `{self.keyword} {self.name} {meant} {{ … }}`"
+            return self.says(message, help=help_, fixes=fixes)
         return self.says(message, help=f"it looks like this: `{self.form}`")
 
 

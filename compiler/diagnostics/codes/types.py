@@ -72,7 +72,19 @@ class WrongKey(Finding, frozen=True):
         )
 
 
-Remedy = Literal["none", "optional", "decide", "declare", "declare number", "quote", "say", "join", "str"]
+Remedy = Literal[
+    "none",
+    "optional",
+    "decide",
+    "declare",
+    "declare number",
+    "quote",
+    "moment",
+    "hand on",
+    "say",
+    "join",
+    "str",
+]
 """What makes a value of one type fit another."""
 
 
@@ -95,6 +107,8 @@ class DoesNotFit(Finding, frozen=True):
             "declare": f"text may be anything; declare the value as {self.want} where it comes from",
             "declare number": f"it may be any number; declare the value as {self.want} where it comes from",
             "quote": f'write `"{text}"`',
+            "hand on": f"it cannot be written out: a program hands on the {self.want} that it is given",
+            "moment": f'it is written as its text: `"{text}"`',
             "say": f'say it in words: `if {text} then "…" else "…"`',
             "join": f'join its items: `join({text}, "; ")`',
             "str": f"write `str({text})`",
@@ -104,6 +118,24 @@ class DoesNotFit(Finding, frozen=True):
             self.got,
             secondary=also(self.declared, f"declared as {self.want}"),
             help=remedy,
+            fixes=(replace(self.where, f'"{text}"', guess=True),) if self.remedy == "moment" else (),
+        )
+
+
+class OtherLength(Finding, frozen=True):
+    """A list of `count` values that is written out for `what`, the tuple `want`."""
+
+    code = DS0301
+    what: str
+    want: str
+    count: int
+    declared: Location | None = None
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"{self.what} must be {self.want}, and this has {plural(self.count, 'value')}",
+            plural(self.count, "value"),
+            secondary=also(self.declared, f"declared as {self.want}"),
         )
 
 
@@ -229,20 +261,30 @@ DS0302 = Code(
 
 
 class LacksArguments(Finding, frozen=True):
-    """A call of `what`, which is written as `shape`, without `lacking`."""
+    """A call of `what`, which is written as `shape`, without `lacking`. Of these, `optional` takes `none`, and `handed_on`,
+    with its type, is nothing that can be written out."""
 
     code = DS0302
     what: str
     shape: str
     lacking: tuple[str, ...]
     declared: tuple[Label, ...] = ()
+    optional: str = ""
+    handed_on: tuple[str, str] | None = None
 
     def told(self) -> Diagnostic:
+        more = f"; write `{self.optional} = none` where there is none" if self.optional else ""
+        if self.handed_on:
+            name, type_ = self.handed_on
+            more += (
+                f"; a program hands on what it is given, `program name({name}: {type_}, …)`, "
+                f"and `input {name}: {type_}?` takes `none`"
+            )
         return self.says(
             f"this call of {self.what} lacks {quoted(self.lacking)}",
             f"lacks {quoted(self.lacking)}",
             secondary=self.declared,
-            help=f"it is called as {self.shape}",
+            help=f"it is called as {self.shape}{more}",
         )
 
 

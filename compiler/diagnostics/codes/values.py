@@ -83,6 +83,7 @@ class NoMedium(Finding, frozen=True):
     code = DS0661
     name: str
     why: str
+    kind: str
 
     def told(self) -> Diagnostic:
         return self.says(
@@ -90,5 +91,5 @@ class NoMedium(Finding, frozen=True):
             "not a picture, recording or file"
             if not self.why.startswith("`")
             else "not found, or of another kind",
-            help="write a path beside this file, or a URL",
+            help="write a path beside this file" + ("" if self.kind == "audio" else ", or a URL"),
         )
