@@ -316,7 +316,7 @@ def _prefix(adapter: Adapter, same: Same[Predictor], records: Same[Records]) -> 
         ],
         layout=adapter.layout(signature.outputs),
         left_out=LEFT_OUT if partial else "",
-        rules=_rules(signature, records.value),
+        rules=rules_of(signature, records.value),
         task=[signature.instruction, *signature.fixed],
     )
     messages = [Message("system", system)]
@@ -327,7 +327,7 @@ def _prefix(adapter: Adapter, same: Same[Predictor], records: Same[Records]) -> 
     return tuple(messages)
 
 
-def _rules(signature: Signature, records: Records) -> list[str]:
+def rules_of(signature: Signature, records: Records) -> list[str]:
     """What the checks of the outputs, and of the records in them, tell beforehand."""
     rules = [check.told for check in signature.checks]
     for name in _within(signature.outputs, records):

@@ -61,6 +61,8 @@ class Signature(Frozen):
     checks: tuple[Check, ...] = ()
     max_retries: int = 2
     """How often a failed check goes back to the model before the call gives up (or goes on)."""
+    submits: bool = Field(default=False, exclude_if=_empty)
+    """Whether its code is told what must hold of what it submits; not so in artifacts from before there was this."""
 
 
 class Demo(Frozen, defer_build=True):

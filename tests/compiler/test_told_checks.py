@@ -8,6 +8,7 @@ import pytest
 
 from dspec.compiler.check.analysis import analyse
 from dspec.runtime.adapters import adapter
+from dspec.runtime.running.strategies.table import STRATEGIES
 from dspec.runtime.schema.lms import AdapterName
 from dspec.runtime.schema.program import Program, canonical
 from dspec.runtime.schema.types import Row
@@ -50,6 +51,23 @@ What must hold of an answer:
 - line.sku != text
 - Line: quantity must be positive
 """
+CODED = """\
+dspec 1
+
+lm mini { model = "openai/gpt-4o-mini" }
+record Line { field sku: str; field qty: int; assert qty > 0 else "quantity must be positive" }
+signature Read {
+  "Read it."
+  input text: str
+  output line: Line
+  assert line.qty < 100 else "below {{100}}"
+  suggest line.qty < 50
+}
+module sums = ProgramOfThought(Read)
+module reader = RLM(Read)
+"""
+LINE = 'Line as a JSON object {"sku": text, "qty": whole number}'
+MUST = "What must hold of that:\n- below {{100}}\n- Line: quantity must be positive"
 GIVEN: Row = {"text": "a", "gift": {"text": "b"}}
 
 
@@ -94,3 +112,24 @@ def test_a_program_without_it_is_what_it_was(tmp_path: Path) -> None:
     assert Program.model_validate(program.model_dump(mode="json")) == program
     assert program.untold() is program
     assert "must hold" not in system(program, "reads")
+
+
+def test_code_that_submits_is_told_as_well(tmp_path: Path) -> None:
+    """Its call of `submit` is where they are checked. An artifact from before that keeps its prompts."""
+    path = tmp_path / "a.dspec"
+    path.write_text(CODED)
+    found = analyse(path).project
+    assert found is not None
+    for address, role in (("sums", "generate"), ("sums", "regenerate"), ("reader", "act")):
+        program = found.on_lm(address, None)
+        assert isinstance(program, Program)
+        module = program.modules[address]
+        telling = STRATEGIES[module.strategy].roles[role].told
+        assert telling is not None
+        told = telling(program, module).signature.fixed
+        assert any(f"`submit` takes:\n- line: {LINE}\n{MUST}" in one for one in told), told
+        assert "must hold" not in str(telling(program.untold(), module).signature.fixed)
+        asked = program.predictors[f"{address}.{role}"]
+        before = asked.model_copy(update={"signature": asked.signature.model_copy(update={"submits": False})})
+        old = program.model_copy(update={"predictors": {**program.predictors, f"{address}.{role}": before}})
+        assert "must hold" not in str(telling(old, module).signature.fixed)

@@ -251,9 +251,12 @@ def untold(role: str, told: Callable[[Program, ModuleSpec], Predictor]) -> Calla
     return from_state
 
 
-def submitting_told(program: Program, module: ModuleSpec, left_out: Sequence[str] = ()) -> str:
-    """What `submit` takes, one output a line."""
-    from ...adapters.words import in_words  # with jinja2, which reading a record does not need
+def submitting_told(
+    program: Program, module: ModuleSpec, role: str, answering: str, left_out: Sequence[str] = ()
+) -> str:
+    """What `submit` takes in the code of `role`, one output a line, and what must hold of it, as `answering` has it checked."""
+    from ...adapters.base import rules_of  # with jinja2, which reading a record does not need
+    from ...adapters.words import in_words
 
     seen: set[str] = set()
     lines = [f"`{submit_name([field.name for field in module.inputs])}` takes:"]
@@ -264,4 +267,9 @@ def submitting_told(program: Program, module: ModuleSpec, left_out: Sequence[str
         lines.append(
             escape(f"- {field.name}: {in_words(field.type, program.records, seen)}{note and f' ({note})'}")
         )
+    if program.predictors[module.predictors[role]].signature.submits:
+        checked = program.predictors[module.predictors[answering]].signature
+        rules = rules_of(checked, program.records)
+        lines += ["What must hold of that:"] if rules else []
+        lines += [escape(f"- {rule}") for rule in rules]
     return "\n".join(lines)

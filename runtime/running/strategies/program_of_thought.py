@@ -19,6 +19,7 @@ from .chain_of_thought import STRATEGY as CHAIN_OF_THOUGHT
 from .coding import (
     WORLD,
     Coding,
+    Extra,
     code_bytes,
     code_of,
     fields_of,
@@ -55,6 +56,7 @@ def _generate(parts: ModuleParts) -> Signature:
         inputs=inputs_of_step(signature),
         outputs=(FieldSpec(name=code, type=STR, description="Python code"),),
         max_retries=signature.max_retries,
+        submits=True,
     )
 
 
@@ -88,8 +90,11 @@ def _answer(parts: ModuleParts) -> Signature:
     )
 
 
-def _submit_told(program: Program, module: ModuleSpec) -> tuple[str, ...]:
-    return (submitting_told(program, module, _left_out(program, module)),)
+def _submit_told(role: str) -> Extra:
+    def told(program: Program, module: ModuleSpec) -> tuple[str, ...]:
+        return (submitting_told(program, module, role, ANSWER, _left_out(program, module)),)
+
+    return told
 
 
 def _left_out(program: Program, module: ModuleSpec) -> tuple[str, ...]:
@@ -103,7 +108,7 @@ def _adds(written: Signature, name: str) -> bool:
     return any(field.name == name for field in written.outputs)
 
 
-_TOLD = {role: told_of(role, _submit_told) for role in (GENERATE, REGENERATE)}
+_TOLD = {role: told_of(role, _submit_told(role)) for role in (GENERATE, REGENERATE)}
 
 
 async def _conduct(work: Conductor, inputs: Row) -> Row:

@@ -77,6 +77,7 @@ def _act(parts: ModuleParts) -> Signature:
             FieldSpec(name="code", type=STR, description="Python code"),
         ),
         max_retries=signature.max_retries,
+        submits=True,
     )
 
 
@@ -105,7 +106,7 @@ def _extract(parts: ModuleParts) -> Signature:
 
 
 def _told(program: Program, module: ModuleSpec) -> tuple[str, ...]:
-    return (submitting_told(program, module), *functions_told(program, module, _taken(module)))
+    return (submitting_told(program, module, ACT, EXTRACT), *functions_told(program, module, _taken(module)))
 
 
 def _taken(module: ModuleSpec) -> list[str]:
