@@ -300,7 +300,8 @@ def _settings_fit(
     for name, argument in written.items():
         if name == LM_KEY or name in OF_MODULE:
             at = place.at(argument.name or argument)
-            session.report(codes.parameters.NothingToAsk(at, name, strategy.name))
+            told = codes.parameters.NoModelToAsk if name == LM_KEY else codes.parameters.NothingToAsk
+            session.report(told(at, name, strategy.name))
 
 
 def _outputs_named(

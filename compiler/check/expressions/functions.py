@@ -38,7 +38,7 @@ from ..types.kinds import (
     plain_number,
     spell,
 )
-from .compared import held_told
+from .compared import contained_told
 from .infer import expect, infer, needed
 from .mistakes import literal_number, not_one_value
 from .scope import Length, Scope, Typed
@@ -196,7 +196,7 @@ def _held(
     whole, part = typed["whole"].kind, typed["part"].kind
     if isinstance(whole, ListOf | DictOf) and not isinstance(part, Group | GroupList):
         item = whole.item if isinstance(whole, ListOf) else whole.key
-        held_told(scope, given["part"][0].value, part, given["whole"][0].value, item)
+        contained_told(scope, given["part"][0].value, part, given["whole"][0].value, item)
 
 
 def _within(scope: Scope, function: str, parameter: FunctionParameter, argument: Argument) -> None:

@@ -215,6 +215,24 @@ class NothingToAsk(Finding, frozen=True):
         )
 
 
+DS0734 = Code(
+    "DS0734",
+    "warning",
+    "model for a module that asks nothing itself",
+    "`lm` says which model a module's own calls ask. A module that only runs another one has none: that one's model is asked.",
+    MODULE.replace("Predict(Route)", "Predict(Route, lm = mini)")
+    + 'lm other { model = "openai/gpt-4o" }\nmodule most = Majority(router, n = 3, lm = other)\n',
+    MODULE.replace("Predict(Route)", "Predict(Route, lm = other)")
+    + 'lm other { model = "openai/gpt-4o" }\nmodule most = Majority(router, n = 3)\n',
+)
+
+
+class NoModelToAsk(NothingToAsk, frozen=True):
+    """The same of `lm`, which was taken without a word once."""
+
+    code = DS0734
+
+
 DS0726 = Code(
     "DS0726",
     "warning",

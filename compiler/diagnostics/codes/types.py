@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ...project.source import Location
 from ..fixes import ItemRoom, insert_item, replace, suggestions
@@ -31,6 +31,11 @@ def program(*lines: str, header: str = "program P(question: str) -> (answer: str
 BM25 = 'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n'
 AGENT = "module agent = ReAct(sig(question -> answer), tools = [find], max_iters = 4)\n"
 
+SORTED = (
+    BM25
+    + 'type Topic = "billing" | "shipping" | "returns"\nmodule sort = Predict(sig(text -> topic: Topic))\n'
+    + "program about(text: str) -> (goods: bool) {\n  let one = sort(text = text)\n"
+)
 CALL = "let a = ask(question = question)"
 RETURN = "return answer = a.answer"
 
@@ -1296,6 +1301,27 @@ class BeyondFunction(Finding, frozen=True):
             f"`{self.name}` of `{self.function}` is {' and '.join(filter(None, (low, high)))}, and this is {self.where.text}",
             "fails on every row",
         )
+
+
+DS0328 = Code(
+    "DS0328",
+    "warning",
+    "value that is never met",
+    "A value that stands in a list, or beside a date or a tuple, equals nothing that can come: a label that the union does "
+    "not have, a text that is no date, a list of another length. The comparison runs, and is false for that value on every row.",
+    SORTED + '  return goods = one.topic in ["shiping", "returns"]\n}\n',
+    SORTED + '  return goods = one.topic in ["shipping", "returns"]\n}\n',
+)
+
+
+class NeverMet(Finding, frozen=True):
+    """What `mistake` says of a value, in a comparison that runs all the same."""
+
+    code = DS0328
+    mistake: Finding
+
+    def told(self) -> Diagnostic:
+        return structs.replace(self.mistake.told(), code=self.code.name, severity=self.code.severity)
 
 
 DS0321 = Code(
