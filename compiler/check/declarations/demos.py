@@ -155,7 +155,7 @@ def _row(
             try:
                 value = brought(session, value, kind)
             except ValueError as error:
-                session.report(codes.values.NoMedium(place.at(item.value), name, str(error)))
+                session.report(codes.values.NoMedium(place.at(item.value), name, str(error), kind))
         row[name] = value
     return row
 

@@ -123,7 +123,7 @@ def _demos(stop: Stop) -> Habit:
     if found == ":" and re.search(r"\bdemo *\{[^{}]*$", head):
         if stop.previous.startswith('"') and word is not None:
             name = stop.previous.strip('"')
-            whole = Location(here.source, word.start, here.end)
+            whole = here.near(word.start, here.end)
             fixes = (replace(whole, f"{name} =", guess=True),) if name.isidentifier() else ()
             return "the name of a field stands without quotes, and its value behind `=`", fixes
         return "values are given with `=`", (replace(here, " =", guess=True),)
@@ -141,7 +141,7 @@ def _bases(stop: Stop) -> Habit:
     line = stop.here.source.text[stop.here.start :].partition("\n")[0]
     base = re.match(r"(?::|<|[Ee]xten\w*|inherits|is|from)\s*([A-Z][\w.]*)", line)
     if known is not None and base is not None:
-        whole = Location(stop.here.source, stop.here.start, stop.here.start + base.end())
+        whole = stop.here.near(stop.here.start, stop.here.start + base.end())
         meant = f"extends {base[1]}"
         help_ = (
             f"the fields of another {stop.keyword} are had with `{stop.keyword} {known[1]} {meant} {{ … }}`"
@@ -160,18 +160,18 @@ def _brackets(stop: Stop) -> Habit:
         if open_ is not None:
             fixes: tuple[Fix, ...] = ()
             if inner is not None:
-                whole = Location(here.source, here.start - len(open_[0]), here.start + inner.end())
+                whole = here.near(here.start - len(open_[0]), here.start + inner.end())
                 fixes = (replace(whole, f"[{whole.text[1:-1]}]", guess=True),)
             return "a list or a tuple stands in square brackets: `[0, 16]`", fixes
     if found == "(" and "a type" in wanted:
         whole = re.match(r"\([\w\s,?.\[\]]*\)", text[here.start : here.start + 400])
         fixes = ()
         if whole is not None and "," in whole[0]:
-            at = Location(here.source, here.start, here.start + whole.end())
+            at = here.near(here.start, here.start + whole.end())
             fixes = (replace(at, f"tuple[{whole[0][1:-1].strip().rstrip(',')}]", guess=True),)
         return "a tuple is of the type `tuple[int, str]`", fixes
     if previous == "." and re.fullmatch(r"\d+", found) and "a name" in wanted and word is not None:
-        at = Location(here.source, word.start, here.end)
+        at = here.near(word.start, here.end)
         return f"an index stands in brackets: `[{found}]`", (replace(at, f"[{found}]", guess=True),)
     if found == "." and stop.keyword == "type" and re.fullmatch(r"-?\d+", previous):
         return "the values are written out: `1 | 2 | 3`", ()
@@ -192,7 +192,7 @@ def _names(stop: Stop) -> Habit:
     if found == "-" and wanted == frozenset(("=", "{")) and word is not None:
         rest = re.match(r"(?:-\w+)+(?=\s*=)", line)
         if rest is not None:
-            return _hyphened(Location(here.source, word.start, here.start + rest.end()))
+            return _hyphened(here.near(word.start, here.start + rest.end()))
     if found == "=" and previous[:1] == '"' and keyword == "lm" and word is not None:
         return _hyphened(word)
     if found == "{" and previous == "=" and "an expression" in wanted:

@@ -251,7 +251,7 @@ class NoSetting(Finding, frozen=True):
     def told(self) -> Diagnostic:
         gap = self.where.text[len(self.role) :].partition(self.name)[0] if self.role else ""
         end = self.where.start + len(self.role + gap)
-        word = Location(self.where.source, self.where.start, end)
+        word = self.where.near(self.where.start, end)
         return self.says(
             f"only `name = value` is allowed in `{self.section}`",
             f"not allowed in `{self.section}`",
@@ -892,7 +892,7 @@ class OtherShape(Finding, frozen=True):
         }[self.wrong]
         if self.base is not None:
             meant, fixes = f"extends {self.base.text}", ()
-            around = Location(self.where.source, self.where.end, self.base.end + 1)
+            around = self.where.near(self.where.end, self.base.end + 1)
             if re.fullmatch(r"\s*\(\w+\)", around.text):
                 fixes = (replace(around, f" {meant}", f"Write `{meant}`", guess=True),)
             help_ = f"the fields of another {self.keyword} are had with `{self.keyword} {self.name} {meant} {{ … }}`"
