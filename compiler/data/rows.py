@@ -27,6 +27,7 @@ from .columns import BrokenCell, literals, typed_row
 from .media import MediaFiles, beside
 from .problem import SHOWN, DataError, DataProblem, listed, quoted, unreadable
 from .reading import open_table
+from .sources.table import source_of
 from .tables import MAX_ROWS, BrokenRow, RawRow, RawRows, Table
 
 
@@ -234,7 +235,8 @@ def _no_header(
     if not table.text or columns is None or len(absent) < len(specs) or len(columns) != len(specs):
         return None
     wanted = [dataset.columns.get(name, name) for name in absent]
-    if "header" in dataset.source.options or any(closest(name, columns) for name in wanted):
+    takes = {parameter.name for parameter in source_of(dataset.source).parameters}
+    if "header" not in takes - set(dataset.source.options) or any(closest(name, columns) for name in wanted):
         return None
     return DataProblem(
         kind="unreadable",
