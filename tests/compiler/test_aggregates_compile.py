@@ -212,6 +212,7 @@ async def test_a_race_seldom_drops_the_truly_best_for_being_worse() -> None:
     assert dropped <= 0.05 * SIMS
 
 
+@pytest.mark.slow
 async def test_a_race_finds_what_looking_at_all_rows_finds() -> None:
     """Rows in turn by label: a few of the rare ones are among the first."""
     draws, lost = random.Random(6), 0.0

@@ -65,6 +65,7 @@ def test_it_waits_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: ir
     assert waited(ir.Budget()) < waited(ir.Budget(calls=100_000)) - 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("threads", "bar"), [(16, 1.06), (64, 1.3)])
 def test_a_compile_waits_for_little_but_its_calls(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, threads: int, bar: float

@@ -68,6 +68,7 @@ def faithful(optimizer: str, **more: Any) -> ir.StepSpec:
     return ir.StepSpec(name="tune", optimizer=optimizer, options=SMALL[optimizer], compat="dspy", **more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_val", [True, False])
 @pytest.mark.parametrize("program", [classifier(), pipeline()], ids=["one", "two"])
 @pytest.mark.parametrize("optimizer", SMALL)

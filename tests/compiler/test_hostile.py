@@ -127,6 +127,7 @@ TEXTS: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_hostile_text(name: str, tmp_path: Path) -> None:
     (tmp_path / "main.dspec").write_bytes(TEXTS[name]())

@@ -142,6 +142,7 @@ async def test_a_vote_is_held_again_where_nobody_could_read_one_of_its_answers(t
     assert settled.result.tally.calls == 0
 
 
+@pytest.mark.slow
 @subjects
 @pytest.mark.parametrize("answer", [speaks, mumbles])
 async def test_a_changed_price_gives_the_artifact_of_a_fresh_compile(

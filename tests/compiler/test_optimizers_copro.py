@@ -73,6 +73,7 @@ async def test_later_rounds_see_the_best_attempts_worst_first(monkeypatch: pytes
     assert written(done)[-1].question["current_instruction"].startswith("Use skill 90.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", ["racing", "full"])
 @pytest.mark.parametrize("student", [classifier(), pipeline()])
 async def test_the_bound_is_met_when_nothing_is_shared(

@@ -56,6 +56,7 @@ async def texts(
     return artifacts, scores
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(WIDE))
 @pytest.mark.parametrize("program", [classifier(), pipeline()], ids=["one", "two"])
 async def test_the_same_bytes_at_any_width(

@@ -64,6 +64,7 @@ def within(tally: Tally, maximum: Bill) -> None:
     assert spent.usd <= maximum.usd
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*CASES, "GEPA"])
 @pytest.mark.parametrize("tokens", ["bytes", "fours"])
 @pytest.mark.parametrize("program", [classifier(), pipeline()], ids=["one", "two"])
@@ -84,6 +85,7 @@ async def test_no_compile_takes_more(
     assert expected.usd == pytest.approx(needed.usd, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["LabeledFewShot", "BootstrapFewShot", "RandomSearch, full", "COPRO, full", "SIMBA"]
 )

@@ -142,6 +142,7 @@ def test_intervals_hold_the_truth_where_nothing_was_chosen(spread: float, *, gra
     assert statistics.fmean(halves) < 0.13
 
 
+@pytest.mark.slow
 @every_kind
 def test_the_gain_on_rows_of_its_own_is_the_true_one(spread: float, *, graded: bool) -> None:
     off = [one.compared.difference - one.gain for one in told(spread, graded=graded)]

@@ -31,6 +31,7 @@ def test_init_where_nothing_can_be_put(way: str, tmp_path: Path) -> None:
     assert file.read_text() == "kept"
 
 
+@pytest.mark.slow
 def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
     folder = started(tmp_path / "project").rename(os.fsdecode(os.fsencode(tmp_path) + b"/a\xff"))
     environment = {**os.environ, "NO_COLOR": "1"}
@@ -42,6 +43,7 @@ def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
         assert b"DS0000" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_locale_of_ascii(tmp_path: Path) -> None:
     folder = started(tmp_path / "project")
     (folder / "data" / "feedback.csv").rename(folder / "data" / "réactions.csv")

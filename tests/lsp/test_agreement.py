@@ -243,7 +243,7 @@ def checker(tmp_path_factory: pytest.TempPathFactory) -> Checker:
 
 
 programs = st.builds(write_program, st.integers(0, 2**48), st.integers(1, 3))
-deep = settings(max_examples=60 if DEEP else 4)
+deep = settings(max_examples=60 if DEEP else 3)
 
 
 def shown(place: Place) -> str:

@@ -594,6 +594,7 @@ GREEDY: dict[str, Expression] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GREEDY)
 def test_work_is_counted_and_not_only_nodes(name: str) -> None:
     scope: dict[str, JsonValue] = {"big": BIG, "other": [*BIG], "text": TEXT, "same": TEXT[:-1] + "y"}

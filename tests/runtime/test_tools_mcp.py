@@ -29,6 +29,7 @@ def stdio(name: str, **settings: object) -> Tool:
     return tool_of("mcp", command=COMMAND, tool=name, **settings)
 
 
+@pytest.mark.slow
 async def test_a_tool_of_a_server_that_a_command_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
