@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from dspec.compiler.project.source import Source
 from .data import Readers
 from .documents import Document, Documents
 from .features.facts import DataFacts
+from .progress import begin
 from .telling import Telling
 from .text import Text
 
@@ -74,8 +75,6 @@ class Checks:
         self._readers = Readers(self._seen)
         self._telling = Telling(told)
         self._asking: dict[str, asyncio.TimerHandle] = {}
-        self._background: set[asyncio.Task[None]] = set()
-        """Held, since a loop holds no task that nobody else does."""
         self._messages = 0
         self._disk = 0
         """Counts the looks at what is on disk."""
@@ -303,7 +302,7 @@ class Checks:
             reading = self._readers.ask(uri, questions)
             if reading is not None:
                 title = f"Reading the data of {document.path.name}"
-                self._begin(self._show_work(title, reading, partial(self._readers.stop, uri)))
+                begin(self._show_work(title, reading, partial(self._readers.stop, uri)))
         elif checking.has_data:
             texts = {path: text for path, text in self._files.texts.items() if path in checking.loaded.files}
             self._telling.ask(uri, document.path, texts, self._disk)
@@ -311,11 +310,6 @@ class Checks:
     async def _show_work(self, title: str, work: asyncio.Future[Any], cancel: Callable[[], None]) -> None:
         async with self._showing(title, cancel):
             await asyncio.wait([work])
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
 
     def _seen(self, uri: str) -> None:
         """Check a document again with what was seen in its data."""

@@ -1,14 +1,14 @@
-"""Work that takes long is shown in the editor, which may cancel it."""
+"""Work beside the conversation: begun and held, and shown in the editor where it takes long, which may cancel it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import Any, cast
 
 from lsprotocol import types
 from pygls.progress import Progress
@@ -16,6 +16,17 @@ from pygls.progress import Progress
 logger = logging.getLogger(__name__)
 PATIENCE = 1.0
 """Seconds of work that nobody is told of."""
+
+
+_TASKS: set[asyncio.Task[None]] = set()
+"""Held, since a loop holds no task that nobody else does."""
+
+
+def begin(work: Coroutine[Any, Any, None]) -> None:
+    """Have work done beside everything else."""
+    task = asyncio.ensure_future(work)
+    _TASKS.add(task)
+    task.add_done_callback(_TASKS.discard)
 
 
 @asynccontextmanager

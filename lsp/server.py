@@ -16,7 +16,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from importlib.metadata import version
@@ -36,7 +36,7 @@ from .checks import BREATH, Checks
 from .client import Client, client_of
 from .convert import to_diagnostic
 from .documents import Document, Documents
-from .progress import shown
+from .progress import begin, shown
 from .protocol import Protocol
 from .requests.base import EditorFeature, EditorRequest, Feature, WorkspaceFeature, WorkspaceRequest
 from .requests.table import FEATURES
@@ -198,7 +198,7 @@ def make_server() -> Server:
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         if params.process_id and sys.platform != "win32":
-            _background(server.watch_editor(params.process_id))
+            begin(server.watch_editor(params.process_id))
 
     def initialized(params: types.InitializedParams) -> None:
         workspace = server.protocol.client_capabilities.workspace
@@ -225,16 +225,6 @@ def make_server() -> Server:
     for feature in FEATURES.values():
         server.feature(feature.method, feature.options)(answering(server, feature))
     return server
-
-
-_TASKS: set[asyncio.Task[None]] = set()
-"""Held, since a loop holds no task that nobody else does."""
-
-
-def _background(work: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.ensure_future(work)
-    _TASKS.add(task)
-    task.add_done_callback(_TASKS.discard)
 
 
 def _watchers() -> types.Registration:
