@@ -8,17 +8,16 @@ around an edit.
 from __future__ import annotations
 
 import bisect
-from functools import lru_cache
 from itertools import pairwise
+from threading import Lock
 
 from .depth import without_deep_parts
 from .lexemes import MAX_PROBLEMS, Lexemes, excerpt, read_lexemes
 from .split import certain_starts, inner_starts, starts_certainly
 from .tree import KEYWORDS, Block, Declaration, Problem, SourceTree, Span
 
-_CACHED_STRETCHES = 1024
 _CACHED_CHARACTERS = 32 * 1024
-"""Longer stretches are parsed anew each time: the two bound what the cache can hold."""
+"""Longer stretches are parsed anew each time."""
 
 
 def parse(text: str) -> SourceTree:
@@ -103,7 +102,7 @@ def _between(text: str, first: int, last: int) -> list[Block]:
     blocks: list[Block] = []
     for start, end in pairwise([*starts, last]):
         stretch = text[start:end]
-        found = _cached_blocks(stretch) if end - start <= _CACHED_CHARACTERS else _blocks(stretch)
+        found = _CACHE.blocks(stretch) if end - start <= _CACHED_CHARACTERS else _blocks(stretch)
         blocks += [
             Block(start + one.start, one.text, one.declaration, one.problems, one.comments) for one in found
         ]
@@ -119,7 +118,39 @@ def _blocks(stretch: str) -> tuple[Block, ...]:
     )
 
 
-_cached_blocks = lru_cache(maxsize=_CACHED_STRETCHES)(_blocks)
+class StretchCache:
+    """The blocks of stretches that were parsed, those longest unused dropped.
+
+    It holds as many as a file may have declarations: with fewer, reading a large file again would have each that is read push
+    one out that is wanted soon. Since versions of a long one would fill it as well, their characters are bounded, too.
+    """
+
+    STRETCHES = 20_000
+    CHARACTERS = 4 * 1024 * 1024
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Block, ...]] = {}
+        self._characters = 0
+        self._lock = Lock()
+
+    def blocks(self, stretch: str) -> tuple[Block, ...]:
+        with self._lock:
+            found = self._kept.pop(stretch, None)
+            if found is not None:
+                self._kept[stretch] = found
+                return found
+        found = _blocks(stretch)
+        with self._lock:
+            self._characters += 0 if stretch in self._kept else len(stretch)
+            self._kept[stretch] = found
+            while len(self._kept) > self.STRETCHES or self._characters > self.CHARACTERS:
+                oldest = next(iter(self._kept))
+                del self._kept[oldest]
+                self._characters -= len(oldest)
+        return found
+
+
+_CACHE = StretchCache()
 
 
 def _parse_block(text: str, start: int, *, indented: bool) -> Block:

@@ -24,6 +24,7 @@ from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
 from ..data import Rows, rows_digest
+from ..data.rows import inputs_digests
 from ..evaluate.digests import LM_PACE, TOOL_PACE, program_digest
 from ..evaluate.judging import Judges
 from ..evaluate.meter import Purpose
@@ -180,15 +181,16 @@ def free(
         return Free()  # nobody knows what it is about
     keyed = ProgramKey(resolved.student)
     baseline = resolved.val if resolved.optimize.scoring == "all" else ()
-    keys = [keyed.run(digest(row.inputs), sample=0, temperature=None) for row in baseline]
+    asked = () if store.is_empty() else baseline
+    keys = [keyed.run(one, sample=0, temperature=None) for one in inputs_digests(asked)]
     known = store.lookup(keys)
     rows = len(known)
     calls = rows * calls_per_run(resolved.student)
     if resolved.metric.judges:
-        runs = [(row, known[key].outputs) for row, key in zip(baseline, keys, strict=True) if key in known]
+        runs = [(row, known[key].outputs) for row, key in zip(asked, keys, strict=True) if key in known]
         answered = [(row, outputs) for row, outputs in runs if outputs is not None]
         calls += Judges(resolved.metric).known(answered, store)
-    if record is None or rows < len(keys):
+    if record is None or rows < len(baseline):
         return Free(rows, (), calls)
     changed = [change.place for change in changes(record.snapshot, now)]
     # Of another block only its result matters, and that has a place of its own.

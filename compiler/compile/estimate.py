@@ -204,8 +204,8 @@ class Reckoning:
         self, project: ir.Project, train: Rows, val: Rows, prompt_lm: LM | None, folder: Path
     ) -> None:
         turns = histories(project)
-        self.train = sizes.sized((row.row for row in train), histories=turns)
-        self.val = self.train if val is train else sizes.sized((row.row for row in val), histories=turns)
+        self.train = sizes.sized(train, histories=turns)
+        self.val = self.train if val is train else sizes.sized(val, histories=turns)
         self._lms = project.lms
         self._prompt_lm = prompt_lm
         self._folder = folder

@@ -167,7 +167,7 @@ def _plan_eval(
     project, rows = prepared.project, prepared.rows(block.data)
     names = [block.program] if block.baseline is None else [block.program, block.baseline]
     metric = project.metrics[block.metric]
-    sizes, most = sized((row.row for row in rows), histories=histories(project)), 0
+    sizes, most = sized(rows, histories=histories(project)), 0
     reckoning = walked.reckoning
     for program, growth in map(one, names):
         walked.met.append(program)

@@ -17,7 +17,7 @@ from dspec.runtime.schema.program import LM, Program
 from dspec.runtime.schema.types import Type
 
 from .. import ir
-from ..data import DataError, Rows, load_rows, part
+from ..data import DataError, Rows, load_rows, part, parts
 from ..data.histories import has_history, unfit_rows
 from ..optimizers.base import OptimizerError
 from .estimate import Growth
@@ -69,7 +69,17 @@ class Prepared:
         dataset = self.project.datasets[ref.dataset]
         if ref.dataset not in self._whole:
             self._whole[ref.dataset] = load_rows(dataset, self.folder, turns=_turns(self.project, dataset))
-        found = self._rows[ref] = part(dataset, self._whole[ref.dataset], ref.part)
+        whole = self._whole[ref.dataset]
+        if ref.part is None or dataset.split is None or ref.part not in dataset.split.parts:
+            found = self._rows[ref] = part(dataset, whole, ref.part)
+        else:
+            # All parts come of one shuffling.
+            needed = frozenset[ir.RowsRef]().union(*self._needs.values())
+            for name, rows in parts(dataset, whole).items():
+                one = ref.model_copy(update={"part": name})
+                if one == ref or (one in needed and one not in self._rows):
+                    self._rows[one] = rows
+            found = self._rows[ref]
         self._let_go()
         return found
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from array import array
 from collections.abc import Collection, Iterable, Mapping
 from heapq import nlargest
 
@@ -26,12 +28,16 @@ from dspec.runtime.schema.expressions import (
     UnaryOp,
     Variable,
 )
-from dspec.runtime.schema.types import JsonValue, ListOf, Row, Scalar
+from dspec.runtime.schema.types import JsonValue, ListOf, Scalar
 from dspec.runtime.values.functions import FUNCTIONS
 from dspec.runtime.values.markers import escape_json
 from dspec.runtime.values.media import media_in
 
+from ..data.rows import Rows, columns_of
+
 _NUMBER = 32
+_NOT_AS_IT_IS = re.compile(r'[\x00-\x1f"\\<]|\[\[|sha256 |: http').search
+"""What is more in JSON or in a layout than its characters, or may be a medium."""
 _HUGE = 10**15
 Sized = int | dict[str, "Sized"]
 """Bytes of a value; of an object, or of a list of such, by member, as far as those are told apart."""
@@ -41,6 +47,8 @@ Sizes = Mapping[str, "Sized"]
 def bytes_of(value: JsonValue) -> int:
     """Of a value in a prompt, at most: with the escapes of its layout, which for a tag is one byte at its `<`. Media count a
     byte for each token that they are billed as."""
+    if type(value) is str and value.isascii() and not _NOT_AS_IT_IS(value):
+        return len(value) + 2
     text = escape_json(json.dumps(value, ensure_ascii=False))
     media = sum(one.tokens() for one in media_in(text))
     return len(text.encode(errors="replace")) + text.count("<") + media
@@ -162,15 +170,20 @@ def _summed(rows: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return total
 
 
-def sized(rows: Iterable[Row], keep: int = 1_000, *, histories: Collection[str] = ()) -> RowSizes:
+def sized(rows: Rows, keep: int = 1_000, *, histories: Collection[str] = ()) -> RowSizes:
     """The sizes of these rows, labels included; `histories` are the columns that hold turns."""
-    each = [
-        {name: bytes_of_turns(value) if name in histories else bytes_of(value) for name, value in row.items()}
-        for row in rows
-    ]
-    longest: dict[str, int] = {}
-    for row in each:
-        for name, size in row.items():
-            longest[name] = max(size, longest.get(name, 0))
-    ordered = nlargest(keep, each, key=lambda row: sum(row.values()))
-    return RowSizes(len(each), _summed(each), longest, tuple(ordered))
+    if not rows:
+        return RowSizes(0, {}, {}, ())
+    columns = {
+        name: array("q", map(bytes_of_turns, cells) if name in histories else map(bytes_of, cells))
+        for name, cells in columns_of(rows).items()
+    }
+    longest = {name: max(sizes) for name, sizes in columns.items()}
+    together = list(map(sum, zip(*columns.values(), strict=True)))
+    ordered = nlargest(keep, range(len(together)), key=together.__getitem__)
+    return RowSizes(
+        len(rows),
+        {name: sum(sizes) for name, sizes in columns.items()},
+        longest,
+        tuple({name: sizes[place] for name, sizes in columns.items()} for place in ordered),
+    )

@@ -2,6 +2,7 @@
 
 from ..project.caches import Cache, FolderCache, MemoryCache
 from .checking import Findings, check, problems
+from .collecting import load_rows
 from .fetching import Fetcher, When, fetch
 from .fingerprint import fingerprint
 from .looking import (
@@ -20,7 +21,7 @@ from .looking import (
 from .probing import Column, Probe, probe
 from .problem import DataError, DataProblem
 from .report import Places, diagnose
-from .rows import Example, Rows, load_rows, rows_digest
+from .rows import Example, Rows, rows_digest
 from .splits import part, part_sizes, parts
 
 __all__ = [

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import Field
 
@@ -17,12 +19,13 @@ from ..diagnostics.wording import plural
 from ..project.caches import Cache
 from . import cache as caching
 from . import opening
+from .collecting import NO_TURNS, Collected, collect
 from .columns import misfit
 from .media import MediaFiles, beside
 from .probing import SAMPLE_BYTES, SAMPLE_ROWS, count_rows, is_sampled
 from .problem import SHOWN, DataError, DataProblem, listed, quoted
 from .reading import open_table
-from .rows import NO_TURNS, Collected, Example, Rows, collect
+from .rows import Example, Rows, columns_of, inputs_digests, only_texts, take
 from .splits import arithmetic, part_sizes, parts, stratification
 from .tables import MAX_ROWS
 
@@ -164,14 +167,16 @@ def unfit_labels(
     )
 
 
-def long_values(dataset: ir.Dataset, rows: Iterable[Example]) -> list[DataProblem]:
+def long_values(dataset: ir.Dataset, rows: Rows) -> list[DataProblem]:
     """Columns of which a value is longer than a prompt is good for, one problem each."""
     found: dict[str, list[tuple[int, int]]] = {}
-    for example in rows:
-        for name, value in example.row.items():
+    for name, cells in columns_of(rows).items():
+        if only_texts(cells) and max(map(len, cast("Sequence[str]", cells))) <= LONG:
+            continue
+        for place, value in enumerate(cells):
             length = _length(value)
             if length > LONG:
-                found.setdefault(name, []).append((example.index + 1, length))
+                found.setdefault(name, []).append((rows[place].index + 1, length))
     order = [one.name for one in (*dataset.inputs, *dataset.fields) if one.name in found]
     return [_long(name, found[name]) for name in order]
 
@@ -205,19 +210,42 @@ def _length(value: JsonValue) -> int:
 
 def duplicates(parts: dict[str, Rows], unit: Literal["line", "row"] = "row") -> list[DataProblem]:
     """Inputs that stand in several parts, one problem for all that stand in the same parts."""
-    where: dict[str, dict[str, Example]] = {}
-    for name, rows in parts.items():
-        for example in rows:
-            where.setdefault(digest(example.inputs), {}).setdefault(name, example)
+    hashes = _hashes(list(parts.values()))
+    again = _in_several(hashes)
+    where: dict[str, dict[str, int]] = {}
+    for (name, rows), own in zip(parts.items(), hashes, strict=True):
+        found = [place for place, value in enumerate(own) if value in again] if again else []
+        for place, key in zip(found, inputs_digests(take(rows, found)), strict=True):
+            where.setdefault(key, {}).setdefault(name, place)
     shared: dict[tuple[str, ...], list[Rows]] = {}
-    for found in where.values():
-        if len(found) > 1:
-            shared.setdefault(tuple(found), []).append(tuple(found.values()))
+    for places in where.values():
+        if len(places) > 1:
+            copies = tuple(parts[name][place] for name, place in places.items())
+            shared.setdefault(tuple(places), []).append(copies)
     order = {name: place for place, name in enumerate(parts)}
     return [
         _duplicated(names, sorted(shared[names], key=lambda copies: copies[0].index), unit)
         for names in sorted(shared, key=lambda names: [order[name] for name in names])
     ]
+
+
+def _in_several(parts: Sequence[Sequence[int]]) -> set[int]:
+    """What stands in several of the parts."""
+    before: set[int] = set()
+    again: set[int] = set()
+    for hashes in parts:
+        own = set(hashes)
+        again |= own & before
+        before |= own
+    return again
+
+
+def _hashes(parts: Sequence[Rows]) -> list[Sequence[int]]:
+    """A hash of each row's inputs, by part: equal inputs have equal ones, and few others do."""
+    each = [[columns_of(rows)[name] for name in rows[0].inputs] if rows else [] for rows in parts]
+    if all(each) and all(map(only_texts, chain.from_iterable(each))):
+        return [array("q", map(hash, zip(*columns, strict=True))) for columns in each]
+    return [array("q", map(hash, inputs_digests(rows))) for rows in parts]
 
 
 def _duplicated(names: tuple[str, ...], shared: list[Rows], unit: Literal["line", "row"]) -> DataProblem:

@@ -19,8 +19,8 @@ only a default lets a whole column be absent.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, cast
 
 from dspec.runtime.schema.program import FieldSpec, Record
 from dspec.runtime.schema.types import (
@@ -42,6 +42,7 @@ from dspec.runtime.values.repair import strict_json
 
 from .media import MediaFiles
 from .problem import quoted
+from .rows import Cells, only_texts
 from .tables import RawRow
 
 
@@ -78,6 +79,56 @@ def typed_row(
                 BrokenCell(spec.name, given[:80] if isinstance(given, str) else "", shown, str(error))
             )
     return row, broken
+
+
+_MOST_KNOWN = 10_000
+"""Texts of a column whose values are remembered."""
+
+
+class KnownCells(dict[str, JsonValue]):
+    """What texts of a column are as its type has them. Raises ValueError for one that is nothing of that type."""
+
+    def __init__(
+        self, spec: FieldSpec, records: Mapping[str, Record], media: MediaFiles, *, text: bool
+    ) -> None:
+        self.text = text
+        self._spec, self._records, self._media = spec, records, media
+
+    def __missing__(self, cell: str) -> JsonValue:
+        value = self.typed(cell)
+        if len(self) < _MOST_KNOWN:
+            self[cell] = value
+        return value
+
+    def typed(self, cell: JsonValue) -> JsonValue:
+        return _cell({self._spec.name: cell}, self._spec, self._records, self._media, text=self.text)
+
+
+def is_by_column(spec: FieldSpec, turns: Mapping[str, Mapping[str, Type]]) -> bool:
+    """Whether values of this column follow from its cells alone: those of media are looked up."""
+    return medium_kind(spec.type) is None and not is_history(spec.type) and spec.name not in turns
+
+
+def typed_column(
+    cells: Sequence[JsonValue] | None, count: int, spec: FieldSpec, known: KnownCells
+) -> Cells | None:
+    """The values of `count` rows as `typed_row` has them; None where one of them breaks the type. `cells` are None where no
+    row has the column."""
+    if cells is None:
+        if spec.has_default:
+            return [spec.default] * count
+        return [None] * count if isinstance(spec.type, OptionalOf) else None
+    texts = only_texts(cells)
+    try:
+        if texts and spec.type == STR:
+            if known.text and spec.has_default and "" in cells:
+                return [cell if cell != "" else spec.default for cell in cells]
+            return list(map(values.characters, cast("Sequence[str]", cells)))
+        if texts and not _is_nested(spec.type):
+            return list(map(known.__getitem__, cast("Sequence[str]", cells)))
+        return list(map(known.typed, cells))
+    except ValueError:
+        return None
 
 
 def _cell(

@@ -31,8 +31,9 @@ def open_table(source: ir.DataSource, folder: Path, root: Path | None = None) ->
             return
         text = snapshots.find(source, folder, root).text
         table = jsonl_file.SOURCE.read(stream, ir.DataSource(kind=jsonl_file.SOURCE.name, path=title(source)))
-        rows = _only_texts(table.rows) if text else table.rows
-        yield replace(table, unit="row", text=text, rows=rows)
+        if text:
+            table = replace(table, rows=_only_texts(table.rows), batches=None)
+        yield replace(table, unit="row", text=text)
 
 
 def _only_texts(rows: RawRows) -> RawRows:

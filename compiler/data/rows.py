@@ -1,34 +1,25 @@
-"""Rows: a dataset's examples in memory, typed, in file order.
+"""Rows as everything above the data sees them: a sequence of examples.
 
-`collect` is the one loop that reads a table; a check and a compile differ only in how much they
-read and in what they do with the problems.
+Those of a data file are kept by column (`ColumnarRows`). A row becomes an object when somebody asks for it, so a command
+that only counts, measures, hashes or splits a million rows makes none.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+import hashlib
+import json.encoder
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
-from types import MappingProxyType
-from typing import Literal
+from itertools import islice, repeat
+from typing import TypeVar, cast, overload
 
-from msgspec import Struct
-from msgspec.structs import replace
+from dspec.runtime.schema.program import canonical, digest
+from dspec.runtime.schema.types import JsonValue, Row
 
-from dspec.runtime.schema.program import FieldSpec, digest
-from dspec.runtime.schema.types import Row, Type, spell
-
-from .. import ir
-from ..diagnostics.spelling import closest
-from ..diagnostics.wording import plural
-from . import opening
-from .columns import BrokenCell, literals, typed_row
-from .media import MediaFiles, beside
-from .problem import SHOWN, DataError, DataProblem, listed, quoted, unreadable
-from .reading import open_table
-from .sources.table import source_of
-from .tables import MAX_ROWS, BrokenRow, RawRow, RawRows, Table
+_AT_ONCE = 4_096
+"""Digests that are joined before they are hashed."""
+_quoted = json.encoder.encode_basestring
+"""What `canonical` writes for a text: the encoder's own function, without what is around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,289 +45,145 @@ class Example:
         return self._digest
 
 
-Rows = tuple[Example, ...]
+Rows = Sequence[Example]
+Cells = Sequence[JsonValue]
+"""The values of one column, row by row."""
+_Item = TypeVar("_Item")
+
+
+class ColumnarRows(Sequence[Example]):
+    """Rows by column, each of them an `Example` from when it is first asked for on, always the same one.
+
+    `columns` are the values by field name, for all of `inputs` and `labels`; `indexes` and `numbers` are those of the
+    examples. None of it is changed afterwards.
+    """
+
+    __slots__ = ("_made", "columns", "indexes", "inputs", "labels", "numbers")
+
+    def __init__(
+        self,
+        inputs: Sequence[str],
+        labels: Sequence[str],
+        columns: Mapping[str, Cells],
+        indexes: Sequence[int],
+        numbers: Sequence[int],
+    ) -> None:
+        self.inputs = tuple(inputs)
+        self.labels = tuple(labels)
+        self.columns = columns
+        self.indexes = indexes
+        self.numbers = numbers
+        self._made: dict[int, Example] = {}
+
+    def __len__(self) -> int:
+        return len(self.indexes)
+
+    @overload
+    def __getitem__(self, place: int) -> Example: ...
+    @overload
+    def __getitem__(self, place: slice) -> Rows: ...
+    def __getitem__(self, place: int | slice) -> Example | Rows:
+        if isinstance(place, slice):
+            return tuple(map(self._at, range(*place.indices(len(self)))))
+        if not -len(self) <= place < len(self):
+            raise IndexError(place)
+        return self._at(place % len(self))
+
+    def __iter__(self) -> Iterator[Example]:
+        return map(self._at, range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ColumnarRows | tuple | list):
+            return NotImplemented
+        given = cast("Sequence[object]", other)
+        return len(self) == len(given) and all(one == two for one, two in zip(self, given, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"ColumnarRows({len(self)} rows of {', '.join((*self.inputs, *self.labels))})"
+
+    def take(self, places: Sequence[int]) -> ColumnarRows:
+        """The rows at these places, in this order. They hold nothing of the others."""
+        return ColumnarRows(
+            self.inputs,
+            self.labels,
+            {name: _taken(column, places) for name, column in self.columns.items()},
+            _taken(self.indexes, places),
+            _taken(self.numbers, places),
+        )
+
+    def texts(self, names: Sequence[str]) -> Iterator[str]:
+        """The canonical JSON of these columns of each row."""
+        if not names:
+            return repeat("{}", len(self))
+        ordered = sorted(names)
+        frame = ",".join(f"{_quoted(name)}:".replace("%", "%%") + "%s" for name in ordered)
+        return map(
+            f"{{{frame}}}".__mod__, zip(*(_written(self.columns[name]) for name in ordered), strict=True)
+        )
+
+    def _at(self, place: int) -> Example:
+        found = self._made.get(place)
+        if found is None:
+            columns = self.columns
+            found = self._made[place] = Example(
+                self.indexes[place],
+                {name: columns[name][place] for name in self.inputs},
+                {name: columns[name][place] for name in self.labels},
+                self.numbers[place],
+            )
+        return found
+
+
+def _taken(items: Sequence[_Item], places: Sequence[int]) -> list[_Item]:
+    return list(map(items.__getitem__, places))
+
+
+def _written(cells: Cells) -> Iterable[str]:
+    if only_texts(cells):
+        return map(_quoted, cast("Sequence[str]", cells))
+    return (_quoted(cell) if type(cell) is str else canonical(cell) for cell in cells)
+
+
+def only_texts(cells: Sequence[object]) -> bool:
+    """Whether all of the values are texts."""
+    return set(map(type, cells)) == {str}
+
+
+def columns_of(rows: Rows) -> Mapping[str, Cells]:
+    """The rows' values by field name."""
+    if isinstance(rows, ColumnarRows):
+        return rows.columns
+    each = [row.row for row in rows]
+    return {name: [row.get(name) for row in each] for name in (each[0] if each else ())}
+
+
+def take(rows: Rows, places: Sequence[int]) -> Rows:
+    """The rows at these places, in this order."""
+    return rows.take(places) if isinstance(rows, ColumnarRows) else tuple(_taken(rows, places))
+
+
+def inputs_digests(rows: Rows) -> Iterator[str]:
+    """`digest(row.inputs)` of each row."""
+    if isinstance(rows, ColumnarRows):
+        return map(_sha256, rows.texts(rows.inputs))
+    return (digest(row.inputs) for row in rows)
 
 
 def rows_digest(rows: Rows) -> str:
-    """What rows are, in their order."""
-    return digest([row.digest for row in rows])
+    """What rows are, in their order: the digest of the list of theirs."""
+    each = (row.digest for row in rows)
+    if isinstance(rows, ColumnarRows):
+        each = map(_sha256, rows.texts((*rows.inputs, *rows.labels)))
+    total = hashlib.sha256(b"[")
+    ahead = ""
+    while some := ",".join(f'"{one}"' for one in islice(each, _AT_ONCE)):
+        total.update(f"{ahead}{some}".encode())
+        ahead = ","
+    total.update(b"]")
+    return total.hexdigest()
 
 
-class Collected(Struct, frozen=True):
-    """`examples` are the rows that could be read; `complete` says the table was read to its end."""
-
-    examples: Rows
-    problems: list[DataProblem]
-    seen: int
-    complete: bool
-    unit: Literal["line", "row"] = "row"
-    """What the examples' numbers count."""
-    undeclared: tuple[str, ...] = ()
-    """Columns of the source that the dataset does not declare, as far as they could be names."""
-
-
-NO_TURNS: Mapping[str, Mapping[str, Type]] = MappingProxyType({})
-
-
-def load_rows(
-    dataset: ir.Dataset,
-    folder: Path,
-    *,
-    root: Path | None = None,
-    turns: Mapping[str, Mapping[str, Type]] = NO_TURNS,
-) -> Rows:
-    """Every row of `dataset`, in file order. `folder` is the declaring file's, `root` the project's; `turns` are the fields
-    of a history's turns that are media, as those programs have them that take the rows.
-
-    Raises DataError with every problem found: the file cannot be read or is empty, columns are
-    missing, rows are broken or break the declared types.
-    """
-    with open_table(dataset.source, folder, root) as table:
-        advice = "take a sample of it: an optimizer needs hundreds of rows, not millions"
-        if table.size > opening.MAX_FILE_BYTES:
-            size = f"{table.size >> 20:,} MiB; at most {opening.MAX_FILE_BYTES >> 20:,} can be read"
-            raise unreadable(f"`{table.name}` has {size}", advice)
-        media = MediaFiles(beside(dataset.source, folder), root or opening.root_of(folder), glancing=False)
-        collected = collect(dataset, table, media, turns=turns, max_rows=MAX_ROWS)
-    if collected.problems:
-        raise DataError(collected.problems)
-    if not collected.complete:
-        raise unreadable(f"`{table.name}` has more than {plural(MAX_ROWS, 'row')}", advice)
-    return collected.examples
-
-
-MOST_UNDECLARED = 200
-"""Columns that are kept of those that nobody declares."""
-
-
-def collect(
-    dataset: ir.Dataset,
-    table: Table,
-    media: MediaFiles,
-    *,
-    turns: Mapping[str, Mapping[str, Type]] = NO_TURNS,
-    max_rows: int,
-    max_bytes: int = opening.MAX_FILE_BYTES,
-) -> Collected:
-    """Read up to `max_rows` rows or `max_bytes` bytes. Raises DataError only for an unreadable file."""
-    table = renamed(table, dataset.columns)
-    specs = dataset.inputs + dataset.fields
-    inputs = [spec.name for spec in dataset.inputs]
-    labels = [spec.name for spec in dataset.fields]
-    absent = _absent_from_header(specs, table)
-    usable = [spec for spec in specs if spec.name not in absent]
-    examples: list[Example] = []
-    faults = _Faults(table, {spec.name: spec for spec in specs})
-    seen = 0
-    present: set[str] = set()
-    keys: Counter[str] = Counter()
-    complete = True
-    for raw in table.rows:
-        if seen >= max_rows or table.consumed() > max_bytes:
-            complete = False
-            break
-        seen += 1
-        if isinstance(raw, BrokenRow):
-            faults.broken(raw)
-            continue
-        if table.columns is None:
-            present.update(name for name in labels + inputs if name in raw.values)
-            _count_keys(keys, raw.values)
-        row, broken = typed_row(raw, usable, dataset.records, media, turns, text=table.text)
-        if broken:
-            faults.add(raw.number, broken)
-        elif not absent:
-            examples.append(
-                Example(seen - 1, {n: row[n] for n in inputs}, {n: row[n] for n in labels}, raw.number)
-            )
-    if seen == 0:
-        problem = DataProblem(kind="empty", message=f"`{table.name}` has no rows")
-        if (other := _other_delimiter(table, specs)) is not None:
-            return Collected((), [other], 0, complete)
-        missing = _missing(table, absent, Counter(table.columns or ()), dataset.columns)
-        return Collected((), [*missing, problem], 0, complete)
-    if table.columns is None and keys:
-        absent = [spec.name for spec in specs if spec.name not in present and not spec.has_default]
-    known = Counter(table.columns) if table.columns is not None else keys
-    if (other := _other_delimiter(table, specs)) is not None:
-        return Collected((), [other], seen, complete)
-    if (headless := _no_header(table, absent, specs, dataset)) is not None:
-        return Collected((), [headless], seen, complete)
-    problems = [
-        *faults.malformed(),
-        *_missing(table, absent, known, dataset.columns),
-        *faults.mistyped(absent),
-    ]
-    declared = {spec.name for spec in specs}
-    undeclared = tuple(name for name in known if name.isidentifier() and name not in declared)
-    return Collected(tuple(examples), problems, seen, complete, table.unit, undeclared[:MOST_UNDECLARED])
-
-
-def _absent_from_header(specs: tuple[FieldSpec, ...], table: Table) -> list[str]:
-    if table.columns is None:
-        return []
-    return [spec.name for spec in specs if spec.name not in table.columns and not spec.has_default]
-
-
-def _count_keys(keys: Counter[str], values: Mapping[str, object]) -> None:
-    """Keys that rows name, for the message about a missing column; bounded against hostile opening."""
-    for name in values:
-        if name in keys or len(keys) < 200:
-            keys[name] += 1
-
-
-def renamed(table: Table, columns: Mapping[str, str]) -> Table:
-    """The table with the columns' names in the dataset beside those in the source, which `columns` gives by them."""
-    if not columns:
-        return table
-    own = table.columns
-    if own is not None:
-        kept = [name for name in own if name not in columns]
-        own = (*kept, *(name for name, source in columns.items() if source in own))
-    return replace(table, columns=own, rows=_renamed_rows(table.rows, columns))
-
-
-def _renamed_rows(rows: RawRows, columns: Mapping[str, str]) -> RawRows:
-    for row in rows:
-        if isinstance(row, BrokenRow):
-            yield row
-            continue
-        values = {name: value for name, value in row.values.items() if name not in columns}
-        values |= {name: row.values[source] for name, source in columns.items() if source in row.values}
-        yield RawRow(row.number, values)
-
-
-_DELIMITERS = {";": ";", "\t": "\\t", "|": "|", ",": ","}
-"""What tables are separated by, as it is written between quotes."""
-
-
-def _other_delimiter(table: Table, specs: tuple[FieldSpec, ...]) -> DataProblem | None:
-    """The problem of a table whose header is one cell, and names declared columns between other separators."""
-    if not table.text or table.columns is None or len(table.columns) != 1:
-        return None
-    declared = {spec.name for spec in specs}
-    for delimiter, written in _DELIMITERS.items():
-        names = [name.strip().strip('"') for name in table.columns[0].split(delimiter)]
-        if len(names) > 1 and not declared.isdisjoint(names):
-            return DataProblem(
-                kind="unreadable",
-                message=f"`{table.name}` seems to be separated by `{written}`: its header is read as one column, "
-                f"{quoted(table.columns[0])}",
-                help=f'say so: `csv("{PurePath(table.name).name}", delimiter = "{written}")`',
-            )
-    return None
-
-
-def _no_header(
-    table: Table, absent: list[str], specs: tuple[FieldSpec, ...], dataset: ir.Dataset
-) -> DataProblem | None:
-    """The problem of a table that seems to begin with a row: its header has none of the columns, but as many cells."""
-    columns = table.columns
-    if not table.text or columns is None or len(absent) < len(specs) or len(columns) != len(specs):
-        return None
-    wanted = [dataset.columns.get(name, name) for name in absent]
-    takes = {parameter.name for parameter in source_of(dataset.source).parameters}
-    if "header" not in takes - set(dataset.source.options) or any(closest(name, columns) for name in wanted):
-        return None
-    return DataProblem(
-        kind="unreadable",
-        message=f"`{table.name}` has none of the columns declared; its first line names "
-        f"{listed([f'`{name[:60]}`' for name in columns], shown=12)}",
-        help=f'if that is a row, and the file has no header, name the columns in order: `csv("{PurePath(table.name).name}", '
-        f"header = {quoted(','.join(wanted))})`",
-    )
-
-
-def _missing(
-    table: Table, absent: list[str], known: Counter[str], columns: Mapping[str, str]
-) -> list[DataProblem]:
-    problems: list[DataProblem] = []
-    names = list(known)
-    for column in absent:
-        wanted = columns.get(column, column)
-        near = closest(wanted, [name for name in names[:200] if name != column])
-        has = listed([f"`{name[:60]}`" for name in names], shown=12) if names else "none"
-        problems.append(
-            DataProblem(
-                kind="column_missing",
-                message=f"column `{wanted}` is not in `{table.name}`; its columns: {has}",
-                help=_meant(column, near[0]) if near else "",
-                column=column,
-                suggestions=near if wanted == column else (),
-            )
-        )
-    return problems
-
-
-def _meant(column: str, near: str) -> str:
-    """What to write for the column `near`, whose name may be one that nobody can write without quotes."""
-    if near.isidentifier():
-        return f"did you mean `{near}`?"
-    return f"did you mean `{near}`? write `{column}: … = column({quoted(near)})`"
-
-
-class _Faults:
-    """Counts what is wrong with rows and keeps the first few of each kind."""
-
-    def __init__(self, table: Table, specs: Mapping[str, FieldSpec]) -> None:
-        self._table = table
-        self._specs = specs
-        self._malformed: list[BrokenRow] = []
-        self._malformed_count = 0
-        self._counts: Counter[str] = Counter()
-        self._cells: dict[str, list[tuple[int, BrokenCell]]] = {}
-
-    def broken(self, row: BrokenRow) -> None:
-        self._malformed_count += 1
-        if len(self._malformed) < SHOWN:
-            self._malformed.append(row)
-
-    def add(self, number: int, cells: list[BrokenCell]) -> None:
-        for cell in cells:
-            self._counts[cell.column] += 1
-            kept = self._cells.setdefault(cell.column, [])
-            if len(kept) < SHOWN:
-                kept.append((number, cell))
-
-    def malformed(self) -> list[DataProblem]:
-        if not self._malformed:
-            return []
-        first, count, unit = self._malformed[0], self._malformed_count, self._table.unit
-        others = [str(row.number) for row in self._malformed[1:]]
-        also = f" (so are {unit}s {listed(others, count - 1)})" if count > 2 else ""
-        also = f" (so is {unit} {others[0]})" if count == 2 else also
-        return [
-            DataProblem(
-                kind="malformed",
-                message=f"{plural(count, 'row')} of `{self._table.name}` cannot be read: "
-                f"{unit} {first.number} {first.reason}{also}",
-                count=count,
-                unit=unit,
-                rows=tuple(row.number for row in self._malformed),
-            )
-        ]
-
-    def mistyped(self, absent: list[str]) -> list[DataProblem]:
-        return [self._mistyped(name) for name in self._specs if name in self._counts and name not in absent]
-
-    def _mistyped(self, column: str) -> DataProblem:
-        count, cells, unit = self._counts[column], self._cells[column], self._table.unit
-        numbers = listed([f"{number}: {cell.shown}" for number, cell in cells], count)
-        kind = self._specs[column].type
-        rows = "row breaks" if count == 1 else "rows break"
-        choices = literals(kind)
-        near = closest(cells[0][1].given, choices[:200], 1)
-        reason = cells[0][1].reason
-        if not reason.startswith("expected"):
-            reason = f"`{column}` is {spell(kind) if len(choices) <= 6 else 'a union of literals'}: {reason}"
-        return DataProblem(
-            kind="type_broken",
-            message=f"{count:,} {rows} the declared type of `{column}` ({unit}{'s' * (count > 1)} {numbers})",
-            help=f"did you mean {quoted(near[0])}?" if near else reason,
-            column=column,
-            count=count,
-            unit=unit,
-            rows=tuple(number for number, _ in cells),
-            values=tuple(cell.shown for _, cell in cells),
-            suggestions=near,
-        )
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -21,14 +21,16 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from fractions import Fraction
+from typing import cast
 
 from dspec.runtime.schema.program import canonical
 
 from .. import ir
 from ..diagnostics.wording import plural
 from .problem import DataError, DataProblem, listed
-from .rows import Example, Rows
+from .rows import Rows, columns_of, only_texts, take
 
 
 def part(dataset: ir.Dataset, rows: Rows, name: str | None) -> Rows:
@@ -58,7 +60,7 @@ def parts(dataset: ir.Dataset, rows: Rows) -> dict[str, Rows]:
     taken = 0
     result: dict[str, Rows] = {}
     for name, size in part_sizes(dataset.split, len(rows)).items():
-        result[name] = tuple(order[taken : taken + size])
+        result[name] = take(rows, order[taken : taken + size])
         taken += size
     return result
 
@@ -116,7 +118,7 @@ def stratification(dataset: ir.Dataset, rows: Rows) -> list[DataProblem]:
         has = listed([f"`{name}`" for name in names], shown=12)
         message = f"`stratify` names `{column}`, which is no column of `{dataset.name}`; it has {has}"
         return [DataProblem(kind="stratify_column", message=message, column=column)]
-    counts = Counter(canonical(example.row[column]) for example in rows)
+    counts = Counter(_classes(rows, column))
     needed = len(split.parts)
     small = sorted((count, value) for value, count in counts.items() if count < needed)
     if not small:
@@ -136,25 +138,37 @@ def stratification(dataset: ir.Dataset, rows: Rows) -> list[DataProblem]:
     ]
 
 
-def _order(split: ir.Split, rows: Rows) -> list[Example]:
+def _order(split: ir.Split, rows: Rows) -> list[int]:
+    """The places of the rows, in the order that parts are cut from."""
     generator = random.Random(split.seed)  # noqa: S311 - a split must be repeatable, not secret
-    order = list(rows)
+    draw = generator.random
+    order = list(range(len(rows)))
     for i in range(len(order) - 1, 0, -1):
-        j = int(generator.random() * (i + 1))
+        j = int(draw() * (i + 1))
         order[i], order[j] = order[j], order[i]
     if split.stratify is None:
         return order
-    classes = [canonical(example.row[split.stratify]) for example in order]
+    of_row = _classes(rows, split.stratify)
+    classes = [of_row[place] for place in order]
     sizes = Counter(classes)
     phase: dict[str, float] = {}
-    seen: Counter[str] = Counter()
+    seen = dict.fromkeys(sizes, 0)
     keys: list[float] = []
     for value in classes:
         if value not in phase:
-            phase[value] = generator.random()
+            phase[value] = draw()
         keys.append((seen[value] + phase[value]) / sizes[value])
         seen[value] += 1
     return [order[i] for i in sorted(range(len(order)), key=keys.__getitem__)]
+
+
+def _classes(rows: Rows, column: str) -> list[str]:
+    """The class of each row: the canonical JSON of its value in the column."""
+    cells = columns_of(rows)[column] if rows else ()
+    if not only_texts(cells):
+        return list(map(canonical, cells))
+    written = {cell: canonical(cell) for cell in set(cast("Sequence[str]", cells))}
+    return list(map(written.__getitem__, cast("Sequence[str]", cells)))
 
 
 def _exact(amount: ir.Amount) -> Fraction:

@@ -240,6 +240,18 @@ class Store:
                 found.update(self._read(missing[start : start + _BATCH]))
         return found
 
+    def is_empty(self) -> bool:
+        """Whether nothing is known at all."""
+        if self._memory or self._pending:
+            return False
+        if self._database is None:
+            return True
+        try:
+            return self._database.execute("SELECT 1 FROM runs LIMIT 1").fetchone() is None
+        except UNREADABLE as error:
+            self._give_up(error)
+            return True
+
     def put(self, key: bytes, run: RunResult) -> None:
         if self._database is None or run.set_aside:
             self._memory[key] = run

@@ -147,7 +147,7 @@ def test_files_beyond_the_limits_are_refused_with_their_size(tmp_path: Path) -> 
 
 
 def test_too_many_rows_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dspec.compiler.data.rows.MAX_ROWS", 5)
+    monkeypatch.setattr("dspec.compiler.data.collecting.MAX_ROWS", 5)
     write(tmp_path, "rows.csv", "text\n" + "a\n" * 6)
     with pytest.raises(DataError, match="more than 5 rows"):
         load_rows(dataset("rows.csv"), tmp_path)

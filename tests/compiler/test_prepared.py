@@ -25,7 +25,7 @@ from dspec.compiler.compile import plan as planning
 from dspec.compiler.compile import prepared as preparing
 from dspec.compiler.compile.prepared import Prepared
 from dspec.compiler.data import DataError, rows_digest
-from dspec.compiler.data import rows as reading
+from dspec.compiler.data import collecting as reading
 from dspec.runtime.models import engine as engine_module
 
 SOURCE = """dspec 1

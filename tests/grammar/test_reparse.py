@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from dspec_writer import dspec_texts
 from grammar_profile import thorough
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dspec.compiler.project.loading import MAX_DECLARATIONS
+from dspec.compiler.project.source import MAX_SOURCE_BYTES
 from dspec.grammar import parse, reparse
+from dspec.grammar.parser import StretchCache
 
 PIECES = (
     "", "\n", "\n\n", " ", "{", "}", '"', '"""', ";", "x", "é", "\u2028", "\ufeff", "\r\n", "# note\n", "lm x {", "type T = ",
@@ -58,3 +62,27 @@ def test_a_block_that_is_moved_is_the_same_block() -> None:
     assert after.blocks[1] is b
     assert after.blocks[2] is a
     assert after == parse(moved)
+
+
+def test_as_many_declarations_are_kept_as_a_file_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert StretchCache.STRETCHES == MAX_DECLARATIONS
+    assert StretchCache.CHARACTERS == MAX_SOURCE_BYTES
+    monkeypatch.setattr(StretchCache, "STRETCHES", 50)
+    cache = StretchCache()
+    stretches = [f"type T{number} = str\n" for number in range(50)]
+    first = [cache.blocks(stretch) for stretch in stretches]
+    assert all(cache.blocks(stretch) is known for stretch, known in zip(stretches, first, strict=True))
+    cache.blocks("type One = str\n")
+    assert cache.blocks(stretches[1]) is first[1]
+    assert cache.blocks(stretches[0]) is not first[0], "the one longest unused makes room"
+
+
+def test_versions_of_a_long_declaration_make_room_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StretchCache, "CHARACTERS", 100_000)
+    cache = StretchCache()
+    versions = [f"type T{number} = str # {'long ' * 2_000}\n" for number in range(10, 40)]
+    first = [cache.blocks(version) for version in versions]
+    kept = [
+        cache.blocks(version) is known for version, known in zip(versions[::-1], first[::-1], strict=True)
+    ]
+    assert kept.count(True) == 100_000 // len(versions[0])

@@ -15,9 +15,16 @@ def _read(stream: BinaryIO, source: ir.DataSource) -> Table:
     return parquet_table(stream, source)
 
 
+def _count(stream: BinaryIO, source: ir.DataSource) -> int:
+    from .parquet_rows import parquet_count
+
+    return parquet_count(stream, source)
+
+
 SOURCE = FileSource(
     name="parquet",
     doc="A Parquet table; reading it needs the `parquet` extra.",
     parameters=(SourceParameter("path", "path", required=True),),
     read=_read,
+    count=_count,
 )
