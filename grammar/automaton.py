@@ -1,3 +1,4 @@
+# ruff: noqa: E402
 """Lark at work: the shipped parser, and a parse that `recovery` drives by hand.
 
 Lark parses; this module only loads what `table` shipped, hands it our lexemes and builders, and
@@ -9,11 +10,29 @@ nothing is ever unpickled. Importing this module imports Lark, which takes longe
 from __future__ import annotations
 
 import json
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol, cast
+
+
+def _import_lark() -> None:
+    """Lark takes the package `regex` where another one has brought it, which costs as much as Lark itself and is of use to
+    other grammars than ours. It is told that there is none, unless another thread might be importing it just then."""
+    if "regex" in sys.modules or threading.active_count() > 1:
+        return
+    sys.modules["regex"] = cast("Any", None)
+    try:
+        import_module("lark")
+    finally:
+        del sys.modules["regex"]
+
+
+_import_lark()
 
 from lark import Lark
 from lark.exceptions import LexError, UnexpectedToken

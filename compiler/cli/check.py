@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Exit, print_json, stderr
-from .quick import check_cache, files_checked
+from .console import stderr
+from .quick import check_cache
+from .telling import Format, tell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,14 +20,6 @@ if TYPE_CHECKING:
 
 SEVERITIES = ("error", "warning", "hint")
 MAX_FINDINGS = 1_000
-
-
-class Format(StrEnum):
-    human = "human"
-    short = "short"
-    json = "json"
-    sarif = "sarif"
-    github = "github"
 
 
 def check(
@@ -47,48 +39,14 @@ def check(
     ] = False,
 ) -> None:
     """Find mistakes in .dspec files and in their data. Calls no model."""
-    from ..diagnostics.render import render, summary
     from .sources import find_sources
 
     sources = find_sources(paths or [Path()])
     found = findings(sources, deep=deep)
     if fix:
         found = _repaired(sources, found, deep=deep)
-    diagnostics, sampled = found.diagnostics, found.sampled
-
-    console = stderr()
-    match style:
-        case Format.human:
-            if diagnostics:
-                text = render(
-                    diagnostics,
-                    colour=console.color_system is not None,
-                    unicode=not console.options.ascii_only,
-                    width=console.width,
-                )
-                console.file.write(text + "\n")
-            more = f", and {found.left_out:,} more that are not shown" if found.left_out else ""
-            console.print(f"{files_checked(sources)}: {summary(diagnostics)}{more}")
-            if sampled:
-                console.print(
-                    f"of {', '.join(sampled)} only the first rows were checked; --deep checks them all"
-                )
-        case _:
-            from ..diagnostics import formats
-
-            write = {
-                Format.short: formats.short,
-                Format.json: formats.to_json,
-                Format.sarif: formats.sarif,
-                Format.github: formats.github,
-            }[style]
-            text = write(diagnostics)
-            print_json(text) if text else None
-    if any(diagnostic.code == "DS0000" for diagnostic in diagnostics):
-        raise typer.Exit(Exit.BUG)
-    failing = ("error", "warning") if strict else ("error",)
-    if any(diagnostic.severity in failing for diagnostic in diagnostics):
-        raise typer.Exit(Exit.FINDINGS)
+    if code := tell(sources, found, style, strict=strict):
+        raise typer.Exit(code)
 
 
 def _repaired(sources: list[Path], found: CheckResult, *, deep: bool) -> CheckResult:

@@ -1,22 +1,23 @@
 """What every command shares: consoles, exit codes, and how an error looks.
 
 Results go to stdout, everything else to stderr, so that a pipe sees results alone. Rich is imported by the first
-command that has something to say: it takes as long as checking a small file.
+command that has something to draw: it takes as long as checking a small file. Typer takes longer, and needs to be there
+only for a command that it has called.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
+from contextlib import suppress
 from enum import IntEnum
-from typing import TYPE_CHECKING, NoReturn, TextIO
-
-import typer
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO
 
 from dspec.runtime.errors import DspecError
 
-from .controls import CODES
+from .controls import CODES, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,6 +51,35 @@ def stderr() -> Console:
     return PlainConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
+class Drawing(NamedTuple):
+    """What standard error can show."""
+
+    colour: bool
+    unicode: bool
+    width: int
+
+
+def drawing() -> Drawing:
+    """What Rich makes of standard error; where that is no terminal and nobody says otherwise, without asking Rich."""
+    asked = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "JUPYTER_COLUMNS")
+    if os.name == "nt" or sys.stderr.isatty() or any(name in os.environ for name in asked):
+        console = stderr()
+        return Drawing(console.color_system is not None, not console.options.ascii_only, console.width)
+    width = 0
+    for stream in (0, 1, 2):
+        with suppress(OSError, ValueError):
+            width = os.get_terminal_size(stream).columns
+            break
+    if (columns := os.environ.get("COLUMNS", "")).isdigit():
+        width = int(columns)
+    return Drawing(False, (sys.stderr.encoding or "utf-8").lower().startswith("utf"), width or 80)
+
+
+def say(text: str) -> None:
+    """A line on standard error, as it is but for what a terminal would obey."""
+    sys.stderr.write(plain(text) + "\n")
+
+
 def print_json(text: str, stream: TextIO | None = None) -> None:
     """JSON for machines, on stdout unless said: no colour, no wrapping. What a terminal would obey and what the stream's
     alphabet lacks stand as JSON's own escapes."""
@@ -65,8 +95,6 @@ def print_json(text: str, stream: TextIO | None = None) -> None:
 def print_error(message: str, help: str = "") -> None:  # noqa: A002
     from rich.text import Text
 
-    from .plainly import plain
-
     console = stderr()
     console.print(Text.assemble(("error", "bold red"), (": ", "bold"), plain(message)))
     if help:
@@ -75,6 +103,8 @@ def print_error(message: str, help: str = "") -> None:  # noqa: A002
 
 def fail(message: str, *, help: str = "", code: Exit = Exit.FINDINGS) -> NoReturn:  # noqa: A002
     """Print an error and leave with `code`."""
+    import typer
+
     print_error(message, help)
     raise typer.Exit(code)
 

@@ -2,7 +2,7 @@
 
 No user ever sees a traceback: a `DspecError` prints its message and help, anything else is a bug,
 which leaves a report file and says where it is. What it takes to read arguments and to draw is imported
-only once it is needed: most runs are of `dspc check`, by hooks and editors, with nothing to say.
+only once it is needed: most runs are of `dspc check` and `dspc fmt`, by hooks and editors (`quick`).
 """
 
 from __future__ import annotations
@@ -23,26 +23,31 @@ def main() -> None:
 
     from dspec.runtime.errors import DspecError
 
-    from .quick import nothing_new
+    from .console import Exit, exit_code, print_error
+    from .quick import quickly
+    from .streams import guarded
 
-    if nothing_new(sys.argv[1:]):
-        return
     # Imports make tens of thousands of objects that stay: looking for garbage among them costs a tenth.
     gc.set_threshold(500_000, 20, 100)
     # Pydantic would ask every installed package whether it has a plug-in; none has a say in what a file means.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    from .app import COMMANDS, make_app
-    from .console import Exit, exit_code, print_error
-    from .streams import guarded
 
-    out = guarded()
-    named = [name for name in sys.argv[1:2] if name in COMMANDS]
-    code: object = Exit.OK
-    try:
-        app = make_app(named or COMMANDS)
+    def begin() -> None:
         if noticed:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        app()
+
+    out = guarded()
+    code: object = Exit.OK
+    try:
+        code = quickly(sys.argv[1:], begin)
+        if code is None:
+            from .app import COMMANDS, make_app
+
+            named = [name for name in sys.argv[1:2] if name in COMMANDS]
+            app = make_app(named or COMMANDS)
+            begin()
+            app()
+            code = Exit.OK
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
     except SystemExit as leaving:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,11 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from .controls import CODES
-
-
-def plain(text: str) -> str:
-    return re.sub(CODES, lambda found: ascii(found[0])[1:-1], text)
+from .controls import plain
 
 
 class PlainConsole(Console):

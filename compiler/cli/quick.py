@@ -1,42 +1,102 @@
-"""The shortest way through the most frequent command: `dspc check` where nothing has changed.
+"""The shortest way through commands that editors, hooks and pipelines run all day: `dspc check` where nothing has changed,
+`dspc fmt` and `dspc --version`.
 
-It answers only what it can answer exactly as the long way would: plain paths, a remembered result, no
-finding in it. For all else it says nothing, and the command line starts as usual.
+It takes what it can answer exactly as the long way would: arguments in their plainest form, and a check whose result is
+remembered. For all else it says nothing, and the command line starts as usual. What it takes to read arguments of any
+kind, and to draw, costs several times as much as these commands.
 """
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..check.unchanged import recall
-from ..project.caches import FolderCache
-from ..project.state import checks_folder, project_root
+if TYPE_CHECKING:
+    from ..project.caches import FolderCache
+    from .console import Exit
 
 
-def nothing_new(arguments: Sequence[str]) -> bool:
-    """Whether the arguments ask for a check that is known to find nothing; if so, that was said."""
-    if not arguments or arguments[0] != "check" or any(word.startswith("-") for word in arguments):
-        return False
+def quickly(arguments: Sequence[str], begin: Callable[[], None] = lambda: None) -> Exit | None:
+    """The code to leave with, where all is done and said; None where the long way has to be gone. `begin` is called before
+    files are written."""
+    match arguments:
+        case ["--version"]:
+            return _version()
+        case ["check", *words]:
+            return _check(words)
+        case ["fmt", *words]:
+            return _fmt(words, begin)
+        case _:
+            return None
+
+
+def _version() -> Exit:
+    from importlib.metadata import version
+
+    from .console import Exit
+
+    print(f"dspc {version('dspc')}")  # noqa: T201
+    return Exit.OK
+
+
+def _check(words: list[str]) -> Exit | None:
+    paths, style, strict = list[str](), "human", False
+    left = iter(words)
+    for word in left:
+        if word == "--strict":
+            strict = True
+        elif word == "--format":
+            style = next(left, "")
+        elif word.startswith("--format="):
+            style = word.removeprefix("--format=")
+        elif word.startswith("-"):
+            return None
+        else:
+            paths.append(word)
+
+    from ..check.unchanged import recall
+
     try:
-        sources = sources_at([Path(word) for word in arguments[1:]] or [Path()])
+        sources = sources_at([Path(path) for path in paths] or [Path()])
         found = recall(check_cache(sources[0]), sources, deep=False) if sources else None
     except (OSError, ValueError, RuntimeError):
-        return False
-    if found is None or found.diagnostics or found.sampled:
-        return False
-    sys.stderr.write(f"{files_checked(sources)}: no problems\n")
-    return True
+        return None
+    if found is None:
+        return None
+
+    from .telling import Format, tell
+
+    return tell(sources, found, Format(style), strict=strict) if style in set(Format) else None
 
 
-def files_checked(sources: Sequence[Path]) -> str:
-    return f"{len(sources)} file{'s' if len(sources) > 1 else ''} checked"
+def _fmt(words: list[str], begin: Callable[[], None]) -> Exit | None:
+    paths = [word for word in words if not word.startswith("-") or word == "-"]
+    flags = {word for word in words if word not in paths}
+    if not flags <= {"--check", "--diff"}:
+        return None
+    check, diff = "--check" in flags, "--diff" in flags
+    try:
+        sources = [] if paths == ["-"] else sources_at([Path(word) for word in paths] or [Path()])
+    except OSError:
+        return None
+    if not sources and paths != ["-"]:
+        return None
+
+    from .formatting import format_files, format_input
+
+    begin()
+    if not sources:
+        return format_input(check=check, diff=diff)
+    return format_files(sources, check=check, diff=diff)
 
 
 def check_cache(source: Path) -> FolderCache:
     """Where results of checking a file are kept."""
+    from ..project.caches import FolderCache
+    from ..project.state import checks_folder, project_root
+
     return FolderCache(checks_folder(project_root(source)))
 
 

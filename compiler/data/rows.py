@@ -58,7 +58,7 @@ class ColumnarRows(Sequence[Example]):
     examples. None of it is changed afterwards.
     """
 
-    __slots__ = ("_made", "columns", "indexes", "inputs", "labels", "numbers")
+    __slots__ = ("_all", "_made", "columns", "indexes", "inputs", "labels", "numbers")
 
     def __init__(
         self,
@@ -74,6 +74,8 @@ class ColumnarRows(Sequence[Example]):
         self.indexes = indexes
         self.numbers = numbers
         self._made: dict[int, Example] = {}
+        self._all: tuple[Example, ...] | None = None
+        """Once somebody has walked through them."""
 
     def __len__(self) -> int:
         return len(self.indexes)
@@ -83,6 +85,8 @@ class ColumnarRows(Sequence[Example]):
     @overload
     def __getitem__(self, place: slice) -> Rows: ...
     def __getitem__(self, place: int | slice) -> Example | Rows:
+        if self._all is not None:
+            return self._all[place]
         if isinstance(place, slice):
             return tuple(map(self._at, range(*place.indices(len(self)))))
         if not -len(self) <= place < len(self):
@@ -90,7 +94,10 @@ class ColumnarRows(Sequence[Example]):
         return self._at(place % len(self))
 
     def __iter__(self) -> Iterator[Example]:
-        return map(self._at, range(len(self)))
+        if self._all is None:
+            self._all = tuple(map(self._at, range(len(self))))
+            self._made.clear()
+        return iter(self._all)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ColumnarRows | tuple | list):

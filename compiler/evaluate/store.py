@@ -399,6 +399,6 @@ def _unseal(key: bytes, body: bytes, seal: object) -> RunResult | None:
     if seal != hashlib.sha256(key + body).digest():
         return None
     try:
-        return _RUN.validate_python(json.loads(body))
+        return _RUN.validate_python(json.loads(body.decode()))
     except (ValidationError, ValueError, RecursionError):
         return None

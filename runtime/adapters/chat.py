@@ -8,8 +8,8 @@ header may also be a JSON object, labelled lines, or the bare value of the only 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
 
 from msgspec.structs import replace
 
@@ -107,6 +107,16 @@ def _narrow(text: str, names: set[str]) -> str:
     return _FULL_WIDTH.sub(narrowed, text)
 
 
+@lru_cache(maxsize=256)
+def _by_written(names: tuple[str, ...], strict: bool) -> Mapping[str, str]:
+    """The names of fields by each that their headers may have."""
+    found: dict[str, str] = {}
+    if not strict:
+        found.update({name.casefold(): name for name in reversed(names)})
+    found.update({name: name for name in names})
+    return found
+
+
 class _Sections:
     """An answer by its headers: `before` are the lines before the first, `texts` each name's sections, `torn` the names of
     sections in which a header is broken.
@@ -123,11 +133,8 @@ class _Sections:
         self.last = ""
         self.torn: set[str] = set()
         self._strict = strict
-        self._names: dict[str, str] = {}
+        self._names = _by_written(tuple(names), strict)
         """Fields by each name that their headers may have."""
-        if not strict:
-            self._names.update({name.casefold(): name for name in reversed(names)})
-        self._names.update({name: name for name in names})
         self._own_completed = COMPLETED in self._names
         lines = text.split("\n")
         self._lines = lines
@@ -150,14 +157,15 @@ class _Sections:
         for name, body in sections[1:]:
             if not name:
                 continue
-            self.texts.setdefault(name, []).append("\n".join(body).strip())
+            whole = "\n".join(body)
+            self.texts.setdefault(name, []).append(whole.strip())
             self.last = name
-            if any(self._torn(line) for line in body):
+            if "##" in whole and any(map(self._torn, body)):
                 self.torn.add(name)
-        ending = sections[-1][1]
-        last = next((line for line in reversed(ending) if line.strip()), "")
-        if not strict and self.last and not self.closed and _BROKEN_END.fullmatch(last):
-            self.torn.add(self.last)
+        if not strict and self.last and not self.closed:
+            last = next((line for line in reversed(sections[-1][1]) if line.strip()), "")
+            if _BROKEN_END.fullmatch(last):
+                self.torn.add(self.last)
 
     @cached_property
     def _starting(self) -> set[str]:

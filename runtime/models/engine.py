@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import hashlib
 import json
 import logging
 import time
@@ -45,7 +44,18 @@ from .hedging import first_answer
 from .lanes import Lane, Learned, remembered_by, shared_by
 from .ledger import Ledger
 from .limits import FURTHER, PATIENCE, Admission, Backoff, RateWindow, Stragglers
-from .protocol import Answer, Answering, Hearing, Message, Request, ToolAnswer, Tools, ToolUse, Transport
+from .protocol import (
+    Answer,
+    Answering,
+    Hearing,
+    Message,
+    Request,
+    ToolAnswer,
+    Tools,
+    ToolUse,
+    Transport,
+    key_of,
+)
 from .transports import Mode, choose, open_transport
 from .transports.answers import STREAMED, estimate_request
 
@@ -154,7 +164,7 @@ class Engine:
         Raises ProviderError when the model did not answer after every retry, ConfigurationError when a
         key, address or the ledger is missing or unusable, Stopped once the engine was told to stop.
         """
-        key = _key(request)
+        key = key_of(request)
         flight = self._flights.get(key)
         source: Source = "shared"
         if flight is None:
@@ -201,7 +211,7 @@ class Engine:
         """Nothing could be read out of the answer to `request`: once the work that it was asked for is done with, it is
         asked for again."""
         if self._ledger is not None:
-            self._ledger.set_aside(_key(request))
+            self._ledger.set_aside(key_of(request))
 
     async def call(
         self,
@@ -682,10 +692,6 @@ class Engine:
             usage = answer.usage
         cost = answer.cost if answer is not None else None if lane is None else lane.cost(usage)
         self._on_event(CallEvent(kind, lm.name, lm.model, attempt, seconds, usage, cost, error, spoiled))
-
-
-def _key(request: Request) -> bytes:
-    return hashlib.sha256(request.identity().encode(errors="surrogatepass")).digest()
 
 
 def _gate(lane: asyncio.Future[Lane]) -> Admission | None:

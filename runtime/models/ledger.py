@@ -132,10 +132,22 @@ class Ledger:
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._beside: sqlite3.Connection | None = None
+        """For threads other than the event loop's, one at a time."""
+        self._beside_lock = threading.Lock()
 
     def get(self, key: bytes) -> Answer | None:
         """The stored answer, or None if there is none that can be trusted."""
         return self._read(self._reader, key)
+
+    def get_beside(self, key: bytes) -> Answer | None:
+        """The same, from any thread; None once the ledger is closed. Raises ConfigurationError."""
+        with self._beside_lock:
+            if self._closed:
+                return None
+            if self._beside is None:
+                self._beside = open_database(self.path)
+            return self._read(self._beside, key)
 
     async def put(self, key: bytes, model: str, answer: Answer) -> Answer:
         """Returns when the answer is on disk: `answer`, or the one that was there before it.
@@ -201,7 +213,10 @@ class Ledger:
     def close(self) -> None:
         if self._closed:
             return
-        self._closed = True
+        with self._beside_lock:
+            self._closed = True
+            if self._beside is not None:
+                self._beside.close()
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join()

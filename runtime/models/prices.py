@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from msgspec.structs import replace
 
+from ..schema.identity import Same
 from ..schema.program import LM
 from ..schema.types import JsonValue
 from ..schema.usage import Usage
@@ -54,8 +55,14 @@ def price(lm: LM) -> Price | None:
 
 def at_price(answer: Answer, lm: LM) -> Answer:
     """A kept answer with what it would cost today; without a cost where nobody knows the price any more."""
-    each = price(lm)
-    return replace(answer, cost=None if each is None else each.of(answer.usage))
+    each = _price_of(Same(lm))
+    cost = None if each is None else each.of(answer.usage)
+    return answer if answer.cost == cost else replace(answer, cost=cost)
+
+
+@functools.lru_cache(maxsize=256)
+def _price_of(lm: Same[LM]) -> Price | None:
+    return price(lm.value)
 
 
 def context_window(lm: LM) -> int | None:

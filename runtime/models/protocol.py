@@ -7,8 +7,10 @@ error's text.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Literal, Protocol
 
 from msgspec import Struct, field
@@ -125,13 +127,31 @@ class Request(Struct, frozen=True):
 
         Raises ConfigurationError when the variable that names the address is not set.
         """
-        return canonical({"endpoint": address(self.lm), **self.question()})
+        where = address(self.lm)
+        if self.response_format is None and not self.tools:
+            # All but the messages is the same for request after request.
+            before, after = _around_messages(
+                Same(self.lm),
+                where,
+                self.sample,
+                self.temperature,
+                repr(self.temperature),
+                self.kind,
+                self.reasoning,
+            )
+        else:
+            before, after = _halves({"endpoint": where, **self._question_besides()})
+        return f"{before}[{','.join(map(_written, self.messages))}]{after}"
 
     def question(self) -> dict[str, JsonValue]:
         """The request without the address, which differs from machine to machine."""
+        messages: list[JsonValue] = [message.identity() for message in self.messages]
+        return {"messages": messages, **self._question_besides()}
+
+    def _question_besides(self) -> dict[str, JsonValue]:
+        """The same without the messages."""
         parts: dict[str, JsonValue] = {
             "model": self.lm.model,
-            "messages": [message.identity() for message in self.messages],
             "parameters": self.parameters(),
             "sample": self.sample,
         }
@@ -163,6 +183,40 @@ class Request(Struct, frozen=True):
         if self.lm.stop is not None:
             values["stop"] = list(self.lm.stop)
         return values | self.lm.extra
+
+
+@lru_cache(maxsize=256)
+def _around_messages(
+    lm: Same[LM],
+    where: str,
+    sample: int,
+    temperature: float | None,
+    _spelled: str,
+    kind: Literal["chat", "embedding"],
+    reasoning: bool,
+) -> tuple[str, str]:
+    """`_spelled` is the temperature as it is written: 0 and 0.0 are two texts, and the same key."""
+    request = Request(lm.value, (), sample, temperature, kind=kind, reasoning=reasoning)
+    return _halves({"endpoint": where, **request._question_besides()})  # pyright: ignore[reportPrivateUsage]
+
+
+def _halves(besides: Mapping[str, JsonValue]) -> tuple[str, str]:
+    """Canonical JSON of a request, what stands before its messages and what follows them; both have other members."""
+    before = canonical({name: value for name, value in besides.items() if name < "messages"})
+    after = canonical({name: value for name, value in besides.items() if name > "messages"})
+    return f'{before[:-1]},"messages":', f",{after[1:]}"
+
+
+def _written(message: Message) -> str:
+    """Canonical JSON of a message's identity."""
+    if message.attached:
+        return canonical(message.identity())
+    return f'["{message.role}",{encode_basestring(message.content)}]'
+
+
+def key_of(request: Request) -> bytes:
+    """What the ledger knows the answer by. Raises ConfigurationError when the variable that names the address is not set."""
+    return hashlib.sha256(request.identity().encode(errors="surrogatepass")).digest()
 
 
 @lru_cache(maxsize=256)

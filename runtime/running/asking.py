@@ -208,7 +208,7 @@ async def _answered_by(
     if manner.lm.two_step and not session.extracting:
         return await _in_two_steps(session, predictor, names, asked)
     layout, told, signature = manner.layout, manner.told, predictor.signature
-    (answer, request), notes = await _complete(session, predictor, names, asked.messages)
+    (answer, request), notes = await _complete(session, predictor, manner, names, asked.messages)
     reading = _read(session, manner, answer)
     notes, attempts = [*asked.notes, *notes, *reading.notes, *_remarks(answer, reading)], asked.attempts + 1
     flaws = asked.flaws + _flaws(reading)
@@ -223,7 +223,9 @@ async def _answered_by(
         session.speaking.withdraw(notes[-1])
     correction = layout.correction(told, reading.problems)
     # What it says is put together with the first answer, and told once that is done.
-    (answer, corrected), more = await _complete(session.quiet, predictor, names, (*messages, correction))
+    (answer, corrected), more = await _complete(
+        session.quiet, predictor, manner, names, (*messages, correction)
+    )
     wanted = {problem.field for problem in reading.problems}
     second = _read(session, manner, answer, only=wanted)
     flaws += _flaws(second)
@@ -280,11 +282,11 @@ async def _in_two_steps(
     """The next answer in the model's own words, and the outputs that a second call takes from it. What that one gives and
     nobody can read is asked of it again, and not of the first. The exchange is the first one's: an objection is about
     what was said."""
-    (answer, request), notes = await _complete(session, predictor, names, asked.messages)
+    manner = _manner(session, predictor)
+    (answer, request), notes = await _complete(session, predictor, manner, names, asked.messages)
     said = answer.text.strip() or _EMPTY
     cut = _cut_by(answer)
     flaws = asked.flaws + Flaws(cut=1 if cut else 0)
-    manner = _manner(session, predictor)
     reader = extraction(manner.told, manner.lm.extract or predictor.lm)
     inputs: Row = {reader.signature.inputs[0].name: said}
     reading = replace(session, extracting=True, calling=None, speaking=None)
@@ -358,7 +360,11 @@ def _too_long(answer: Answer) -> bool:
 
 
 async def _complete(
-    session: ProgramRun, predictor: Predictor, names: Sequence[str], messages: tuple[Message, ...]
+    session: ProgramRun,
+    predictor: Predictor,
+    manner: _Manner,
+    names: Sequence[str],
+    messages: tuple[Message, ...],
 ) -> tuple[_Said, tuple[str, ...]]:
     """The answer of the first of these models that neither fails for good nor lacks its key, with notes.
 
@@ -369,7 +375,8 @@ async def _complete(
     failure: ProviderError | None = None
     for place, name in enumerate(names):
         try:
-            return await _answer(session, predictor, _model(session, predictor, name), messages), notes
+            lm = manner.lm if name == predictor.lm else _model(session, predictor, name)
+            return await _answer(session, predictor, manner, lm, messages), notes
         except Unauthorized:
             raise  # somebody must see to a key or a bill: a fallback would hide that and answer every row
         except NotSet as error:
@@ -381,25 +388,27 @@ async def _complete(
     raise needs[0] if failure is None else failure
 
 
-async def _answer(session: ProgramRun, predictor: Predictor, lm: LM, messages: tuple[Message, ...]) -> _Said:
+async def _answer(
+    session: ProgramRun, predictor: Predictor, manner: _Manner, lm: LM, messages: tuple[Message, ...]
+) -> _Said:
     """The answer of one model. A call of a tool is written out as the text that stands for it, so that reading,
     corrections, traces and demos know one form of an answer."""
     calling = session.calling
     if calling is None or calling.refused or not native(lm):
-        return await _told(session, predictor, lm, messages)
+        return await _told(session, predictor, manner, lm, messages)
     try:
-        said = await _told(session, predictor, lm, messages, calling.tools)
+        said = await _told(session, predictor, manner, lm, messages, calling.tools)
     except PromptTooLong:
         raise
     except Refused:
         # Whatever was refused, every model takes a request without tools.
-        said = await _told(session, predictor, lm, messages)
+        said = await _told(session, predictor, manner, lm, messages)
         calling.refused = True
         return said
     answer = said.answer
     if not answer.calls:
         return said
-    layout, signature = _manner(session, predictor).layout, predictor.signature
+    layout, signature = manner.layout, predictor.signature
     first = layout.read(predictor, answer.text, session.program.records, only={signature.outputs[0].name})
     outputs = calling.outputs(first.values, answer.calls[0])
     text = layout.answer(Demo(inputs={}, outputs=outputs), signature.outputs)
@@ -409,11 +418,12 @@ async def _answer(session: ProgramRun, predictor: Predictor, lm: LM, messages: t
 async def _told(
     session: ProgramRun,
     predictor: Predictor,
+    manner: _Manner,
     lm: LM,
     messages: tuple[Message, ...],
     tools: tuple[ToolShape, ...] = (),
 ) -> _Said:
-    manner, records = _manner(session, predictor), session.program.records
+    records = session.program.records
     layout, asked = manner.layout, manner.told
     began = time.perf_counter()
     if session.recording is not None:

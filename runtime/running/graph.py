@@ -160,19 +160,28 @@ def _recording(session: ProgramRun, calls: Sequence[ModelCall] = ()) -> ProgramR
 
 
 def _entry(session: ProgramRun, step: str, address: str, asked: Asked) -> TraceStep:
-    entry = TraceStep(
+    flaws, recording = asked.flaws, session.recording
+    calls = () if recording is None else tuple(recording.calls)
+    return TraceStep(
         step,
         address,
         asked.inputs,
         asked.outputs,
-        asked.attempts,
+        asked.attempts if recording is None else len(calls),
         asked.notes,
+        exchange=() if recording is None else _exchange(asked.messages),
+        calls=calls,
+        began=calls[0].began if calls else 0.0,
+        seconds=0.0 if recording is None else sum(call.seconds for call in calls),
         guessed=asked.guessed,
-        cut=asked.flaws.cut,
-        repaired=asked.flaws.repaired,
-        unreadable=asked.flaws.unreadable,
+        cut=flaws.cut,
+        repaired=flaws.repaired,
+        unreadable=flaws.unreadable,
     )
-    return _recorded(session, entry, asked.messages)
+
+
+def _exchange(messages: Sequence[Message]) -> tuple[tuple[str, str], ...]:
+    return tuple((message.role, message.content) for message in messages)
 
 
 def _recorded(session: ProgramRun, entry: TraceStep, messages: Sequence[Message]) -> TraceStep:
@@ -183,7 +192,7 @@ def _recorded(session: ProgramRun, entry: TraceStep, messages: Sequence[Message]
     return dataclass_replace(
         entry,
         attempts=len(calls),
-        exchange=tuple((message.role, message.content) for message in messages),
+        exchange=_exchange(messages),
         calls=calls,
         began=calls[0].began if calls else 0.0,
         seconds=sum(call.seconds for call in calls),

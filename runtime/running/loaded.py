@@ -34,6 +34,7 @@ from .inspecting import Prompt, prompts_of
 from .overriding import LIMITS, Keys, Limit, Overrides, PerModel, configured
 from .prediction import CallUsage, Prediction, TypedPrediction, seen
 from .records import CallLog, CallRecord
+from .replaying import is_straight, replayed
 from .serving import Serving
 from .streaming import StreamEvent, Tell
 from .streams import AnswerStream, AsyncAnswerStream
@@ -279,7 +280,9 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
     ) -> ResultT:
         """One run, the inputs in a mapping: whatever they are called, none of them is taken for a setting. Raises InputError,
         AnswerError or ProviderError (`dspec.errors`), ConfigurationError for the settings."""
-        return self._wait(self._run(inputs, self._viewed(lm, timeout, temperature)))
+        view = self._viewed(lm, timeout, temperature)
+        found = self._replayed(inputs, view)
+        return self._wait(self._run(inputs, view)) if found is None else found
 
     # For `Application` and for classes that `dspc stubs` writes, which name the inputs ---------------------
 
@@ -371,6 +374,27 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
         except BaseException:
             future.cancel()
             raise
+
+    def _replayed(self, inputs: Inputs, view: CallSettings) -> ResultT | None:
+        """One run where kept answers are all that it takes; nothing is noted of any other."""
+        ledger = self._serving.kept
+        if ledger is None or self._reads or self._log.told or not is_straight(view.program):
+            return None
+        began, clock = time.time(), time.perf_counter()
+        try:
+            row, _ = brought(self.inputs, cast("Mapping[str, Given]", inputs))
+        except DspecError:
+            return None
+        outcome = replayed(view.program, row, ledger, view.temperature)
+        if outcome is None:
+            return None
+        call = os.urandom(16).hex()
+        prediction = self.result(outcome, call)
+        seconds = time.perf_counter() - clock
+        self._log.add(
+            CallRecord(call, self._source.name, row, began, seconds, prediction, None), outcome.paid
+        )
+        return cast("ResultT", prediction)
 
     async def _run(
         self, inputs: Inputs, view: CallSettings, engine: Engine | None = None, tell: Tell | None = None

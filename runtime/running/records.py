@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable
 
@@ -48,7 +49,8 @@ OnCall = Callable[[CallRecord], None]
 
 
 class CallLog:
-    """The calls of one program. Used on the engine's loop; read from anywhere."""
+    """The calls of one program. Used on the engine's loop and, where nobody is told of them, in callers' threads; read from
+    anywhere."""
 
     def __init__(self, kept: int, on_call: OnCall | None) -> None:
         self._last: deque[CallRecord] = deque(maxlen=kept)
@@ -56,14 +58,21 @@ class CallLog:
         self._warned = False
         self._calls = self._replayed = 0
         self._paid = Spent()
+        self._lock = threading.Lock()
+
+    @property
+    def told(self) -> bool:
+        """Whether somebody is told of the calls."""
+        return self._on_call is not None
 
     def add(self, record: CallRecord, paid: Spent) -> None:
         """Notes a call, and what it `paid`. A hook that fails is reported once and changes nothing."""
-        self._last.append(record)
-        self._paid += paid
-        if record.prediction is not None:
-            self._calls += record.prediction.usage.calls
-            self._replayed += record.prediction.usage.replayed
+        with self._lock:
+            self._last.append(record)
+            self._paid += paid
+            if record.prediction is not None:
+                self._calls += record.prediction.usage.calls
+                self._replayed += record.prediction.usage.replayed
         if self._on_call is None:
             return
         try:

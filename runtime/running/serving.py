@@ -48,6 +48,13 @@ class Serving:
     def opened(self) -> bool:
         return self._home is not None
 
+    @property
+    def kept(self) -> Ledger | None:
+        """The ledger, where kept answers alone may answer a call: it is open, and nobody is told of what is asked."""
+        if self.on_event is not None or self._home is None or self._home is not background():
+            return None
+        return self._ledger
+
     def open(self) -> Engine:
         """The engine on the loop that is running; in a forked child or after a shutdown, a new one."""
         home = background()

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
 
-class Same(Generic[Value]):
-    """Wraps a value so that a cache compares it by identity; it keeps the value, and so its identity, alive."""
+class Same(int, Generic[Value]):
+    """Wraps a value so that a cache compares it by identity; it keeps the value, and so its identity, alive.
 
-    __slots__ = ("value",)
+    It is the number that stands for the identity: numbers are compared and hashed without a step of Python, several times
+    in every call of a model.
+    """
 
-    def __init__(self, value: Value) -> None:
+    value: Value
+
+    def __new__(cls, value: Value) -> Same[Value]:
+        self = super().__new__(cls, id(value))
         self.value = value
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and self.value is cast("Same[Value]", other).value
+        return self

@@ -12,6 +12,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
+from typing import cast
 
 from ..errors import EvaluationError
 from ..schema.expressions import (
@@ -171,15 +172,21 @@ class _Evaluation:
         if depth > MAX_DEPTH:
             raise EvaluationError(f"the expression nests deeper than {MAX_DEPTH} levels")
         depth += 1
+        # What most expressions are made of comes first, and without a pattern: those look at class after class.
+        kind = type(node)
+        if kind is Variable:
+            name = cast("Variable", node).name
+            if name not in scope:
+                raise EvaluationError(f"there is no value named `{name}` here")
+            return scope[name]
+        if kind is Member:
+            member = cast("Member", node)
+            return _member(self.value(member.target, scope, depth), member.name)
+        if kind is BinaryOp:
+            return self.operation(cast("BinaryOp", node), scope, depth)
         match node:
             case Constant(value=value):
                 return value
-            case Variable(name=name):
-                if name not in scope:
-                    raise EvaluationError(f"there is no value named `{name}` here")
-                return scope[name]
-            case Member(target=target, name=name):
-                return _member(self.value(target, scope, depth), name)
             case Item(target=target, index=index):
                 return _item(self.value(target, scope, depth), self.value(index, scope, depth))
             case UnaryOp(operator="not", operand=operand):
@@ -189,12 +196,6 @@ class _Evaluation:
                 if isinstance(value, bool) or not isinstance(value, int | float):
                     raise EvaluationError(f"`-` needs a number, got {short(value)}")
                 return -value
-            case BinaryOp(operator="and", left=left, right=right):
-                return self.truth(left, scope, depth, "and") and self.truth(right, scope, depth, "and")
-            case BinaryOp(operator="or", left=left, right=right):
-                return self.truth(left, scope, depth, "or") or self.truth(right, scope, depth, "or")
-            case BinaryOp(operator=symbol, left=left, right=right):
-                return self.binary(symbol, self.value(left, scope, depth), self.value(right, scope, depth))
             case If(condition=condition, consequence=consequence, alternative=alternative):
                 chosen = consequence if self.truth(condition, scope, depth, "if") else alternative
                 return self.value(chosen, scope, depth)
@@ -204,6 +205,16 @@ class _Evaluation:
                 return self.for_each(node, scope, depth)
             case Apply():
                 return self.apply(node, scope, depth)
+            case Variable() | Member() | BinaryOp():
+                raise AssertionError("there are no subclasses of these")
+
+    def operation(self, node: BinaryOp, scope: Scope, depth: int) -> JsonValue:
+        symbol = node.operator
+        if symbol == "and":
+            return self.truth(node.left, scope, depth, "and") and self.truth(node.right, scope, depth, "and")
+        if symbol == "or":
+            return self.truth(node.left, scope, depth, "or") or self.truth(node.right, scope, depth, "or")
+        return self.binary(symbol, self.value(node.left, scope, depth), self.value(node.right, scope, depth))
 
     def truth(self, node: Expression, scope: Scope, depth: int, who: str) -> bool:
         value = self.value(node, scope, depth)

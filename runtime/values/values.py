@@ -51,6 +51,8 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 
 def coerce(value: JsonValue, kind: Type, records: Mapping[str, Record]) -> JsonValue:
     """The value as the type has it. Raises ValueError: what was expected, what was given, and where."""
+    if type(value) is str and type(kind) is Scalar and kind.name == "str":
+        return characters(value)  # what most values are
     return _coerce(value, kind, records, "", 0)
 
 

@@ -11,8 +11,11 @@ from marked import diagnostic, marked, source_of
 from snapshot import check_snapshot
 
 from dspec.compiler.diagnostics.codes.base import Code
-from dspec.compiler.diagnostics.formats import github, sarif, short, to_json
+from dspec.compiler.diagnostics.formats.github_annotations import github
+from dspec.compiler.diagnostics.formats.json_report import to_json
 from dspec.compiler.diagnostics.formats.places import fingerprints, uri
+from dspec.compiler.diagnostics.formats.sarif_log import sarif
+from dspec.compiler.diagnostics.formats.short_lines import short
 from dspec.compiler.diagnostics.record import Diagnostic, Edit, Fix, Label
 from dspec.compiler.project.source import Location
 
@@ -24,8 +27,7 @@ CHAIN = 'a\n  step x = MIPROv2(‹auto = "light"›, «num_candidates = 12»)\n'
 def one_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """The formats read the table of codes; these pictures must not change with its prose."""
     entry = Code("DS0603", "error", "Options that contradict", "Because [so](x).", "wrong = 1", "right = 2")
-    for module in ("json_report", "sarif_log"):
-        monkeypatch.setattr(f"dspec.compiler.diagnostics.formats.{module}.CODES", {"DS0603": entry})
+    monkeypatch.setattr("dspec.compiler.diagnostics.codes.table.CODES", {"DS0603": entry})
     monkeypatch.setattr("dspec.compiler.diagnostics.formats.sarif_log.version", lambda _: "1.2.3")
 
 

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from marked import source_of
 
 from dspec.compiler.diagnostics.fixes import apply_fixes
-from dspec.compiler.diagnostics.formats import github, sarif, short, to_json
+from dspec.compiler.diagnostics.formats.github_annotations import github
+from dspec.compiler.diagnostics.formats.json_report import to_json
+from dspec.compiler.diagnostics.formats.sarif_log import sarif
+from dspec.compiler.diagnostics.formats.short_lines import short
 from dspec.compiler.diagnostics.record import Diagnostic, Edit, Fix, Label
 from dspec.compiler.diagnostics.render import render
 from dspec.compiler.project.source import Location

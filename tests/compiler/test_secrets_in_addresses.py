@@ -8,7 +8,10 @@ import pytest
 
 from dspec.compiler.check.analysis import analyse
 from dspec.compiler.check.shape.secrets import holds_secret
-from dspec.compiler.diagnostics.formats import github, sarif, short, to_json
+from dspec.compiler.diagnostics.formats.github_annotations import github
+from dspec.compiler.diagnostics.formats.json_report import to_json
+from dspec.compiler.diagnostics.formats.sarif_log import sarif
+from dspec.compiler.diagnostics.formats.short_lines import short
 from dspec.compiler.diagnostics.render.human import render
 
 SECRETS = (

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,12 @@ from corpus import BESIDE, CORPUS, case
 
 from dspec.compiler.check.analysis import analyse_all
 from dspec.compiler.check.unchanged import CheckResult, recall, remember
-from dspec.compiler.cli.quick import nothing_new
-from dspec.compiler.diagnostics.formats import to_json
+from dspec.compiler.cli.quick import quickly
+from dspec.compiler.diagnostics.formats.json_report import to_json
 from dspec.compiler.diagnostics.record import in_order
 from dspec.compiler.project.caches import FolderCache
 from dspec.compiler.project.reads import journal, stamp
+from dspec.grammar import format_text
 
 MAIN = """dspec 1
 
@@ -230,14 +232,78 @@ def test_the_shortest_way_answers_only_what_it_knows(
 ) -> None:
     monkeypatch.chdir(project)
     (project / "main.dspec").write_text(SHARED)
-    assert not nothing_new(["check", "main.dspec"])
+    assert quickly(["check", "main.dspec"]) is None
     look(Path(), "main.dspec")
-    assert nothing_new(["check", "main.dspec"])
+    assert quickly(["check", "main.dspec"]) == 0
     assert capsys.readouterr().err == "1 file checked: no problems\n"
-    assert not nothing_new(["check", "--strict", "main.dspec"])
-    assert not nothing_new(["check", "absent.dspec"])
-    assert not nothing_new(["compile", "main.dspec"])
-    assert not nothing_new([])
+    assert quickly(["check", "--strict", "main.dspec"]) == 0
+    assert quickly(["check", "--format", "json", "main.dspec"]) == 0
+    assert json.loads(capsys.readouterr().out)["diagnostics"] == []
+    for arguments in (
+        ["check", "absent.dspec"],
+        ["check", "--deep"],
+        ["check", "--fix"],
+        ["check", "--format", "xml"],
+        ["check", "--format"],
+        ["check", "--", "main.dspec"],
+        ["fmt", "--chekc"],
+        ["fmt", "absent.dspec"],
+        ["fmt", "-", "main.dspec"],
+        ["compile", "main.dspec"],
+        ["--version", "check"],
+        [],
+    ):
+        assert quickly(arguments) is None
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "")
+
+
+WRONG = SHARED.replace("dspec 1", "dspec  1") + "\nmodule sorter = Predict(Absent)\n"
+PLAIN = [["check"], ["check", "--format=json", "main.dspec"], ["fmt", "--diff", "main.dspec"]]
+MORE = [
+    ["--version"],
+    ["check", "--strict"],
+    *(["check", "--format", style] for style in ("human", "short", "sarif", "github")),
+    ["fmt", "--check"],
+    ["fmt", "-"],
+]
+SURROUNDINGS = [{"COLUMNS": "50"}, {"FORCE_COLOR": "1"}, {"PYTHONIOENCODING": "ascii"}, {"COLUMNS": "0"}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        *((each, dict[str, str]()) for each in PLAIN),
+        *(pytest.param(each, dict[str, str](), marks=pytest.mark.slow) for each in MORE),
+        *(pytest.param(each, one, marks=pytest.mark.slow) for each in PLAIN for one in SURROUNDINGS),
+    ],
+)
+def test_the_shortest_way_says_what_the_long_way_says(
+    project: Path, arguments: list[str], environment: dict[str, str]
+) -> None:
+    (project / "main.dspec").write_text(WRONG)
+    code = (
+        "import sys; import dspec.compiler.cli.quick as quick; from dspec.compiler.cli.main import main\n"
+        "if sys.argv[1] == 'long': quick.quickly = lambda *_: None\n"
+        "del sys.argv[1]; main()"
+    )
+
+    def told(way: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [sys.executable, "-c", code, way, *arguments],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            input="dspec  1\n",
+            env={**os.environ, **environment},
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    if arguments[0] == "check":
+        told("long")  # and remembers it
+    found = told("short")
+    assert found == told("long")
+    assert any(found[1:])
 
 
 def test_unchanged_imports_neither_grammar_nor_libraries(project: Path) -> None:
@@ -245,14 +311,23 @@ def test_unchanged_imports_neither_grammar_nor_libraries(project: Path) -> None:
     look(project, "main.dspec")
     code = (
         "import sys; from dspec.compiler.cli.main import main\n"
-        "sys.argv = ['dspc', 'check', 'main.dspec']; main()\n"
-        "print([n for n in ('typer', 'rich', 'pydantic', 'lark', 'dspec.grammar') if n in sys.modules])"
+        "try: main()\n"
+        "except SystemExit as leaving: assert not leaving.code\n"
+        "print([n for n in ('typer', 'rich', 'pydantic', 'lark', 'dspec.grammar', 'regex') if n in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "[]\n"
-    assert done.stderr == "1 file checked: no problems\n"
+
+    def told(*arguments: str) -> tuple[str, str]:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], cwd=project, capture_output=True, text=True, check=True
+        )
+        return done.stdout, done.stderr
+
+    assert told("check", "main.dspec") == ("[]\n", "1 file checked: no problems\n")
+    assert told("check", "--strict", "main.dspec") == ("[]\n", "1 file checked: no problems\n")
+    assert told("check", "main.dspec", "--format=short") == ("[]\n", "")
+    assert told("--version") == (f"dspc {version('dspc')}\n[]\n", "")
+    (project / "main.dspec").write_text(format_text(SHARED))
+    assert told("fmt", "main.dspec") == ("['lark', 'dspec.grammar']\n", "1 checked, 0 changed\n")
 
 
 def test_every_file_that_a_check_opens_is_in_the_journal(tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...project.source import Location, Position
-from ..codes.table import CODES
 from ..record import Diagnostic, Fix, Label
 from .places import fingerprints, range_of
 
@@ -47,6 +46,8 @@ def to_json(diagnostics: Sequence[Diagnostic]) -> str:
 
 
 def _diagnostic(diagnostic: Diagnostic, fingerprint: str) -> JsonValue:
+    from ..codes.table import CODES  # most reports are empty
+
     code = CODES.get(diagnostic.code)
     return {
         "code": diagnostic.code,

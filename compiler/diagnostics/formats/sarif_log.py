@@ -13,7 +13,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from ...project.source import Location, Source
-from ..codes.table import CODES
 from ..record import Diagnostic, Edit, Fix, Label
 from .places import fingerprints, range_of, uri
 
@@ -49,6 +48,8 @@ def _driver(codes: list[str]) -> JsonValue:
 
 
 def _rule(name: str) -> JsonValue:
+    from ..codes.table import CODES  # most reports are empty
+
     code = CODES.get(name)
     if code is None:
         return {"id": name}
