@@ -39,8 +39,8 @@ class Documents:
     """Open documents by URI, in the order of their last edits. An edit to a document that is not open is ignored: it is the
     client's slip."""
 
-    def __init__(self) -> None:
-        self.encoding: Encoding = "utf-16"
+    def __init__(self, encoding: Encoding = "utf-16") -> None:
+        self.encoding: Encoding = encoding
         self._open: dict[str, Document] = {}
 
     def open(self, item: types.TextDocumentItem) -> Document:

@@ -23,47 +23,63 @@ def main() -> None:
 
     from dspec.runtime.errors import DspecError
 
-    from .quick import nothing_new
+    arguments = sys.argv[1:]
+    serving = arguments[:1] == ["lsp"]
+    if not serving:
+        from .quick import nothing_new
 
-    if nothing_new(sys.argv[1:]):
-        return
+        if nothing_new(arguments):
+            return
     # Imports make tens of thousands of objects that stay: looking for garbage among them costs a tenth.
     gc.set_threshold(500_000, 20, 100)
     # Pydantic would ask every installed package whether it has a plug-in; none has a say in what a file means.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    from .app import COMMANDS, make_app
-    from .console import Exit, exit_code, print_error
     from .streams import guarded
 
     out = guarded()
-    named = [name for name in sys.argv[1:2] if name in COMMANDS]
-    code: object = Exit.OK
+    code: object = 0
     try:
-        app = make_app(named or COMMANDS)
+        if serving:
+            from .serving import plain_start
+
+            if plain_start(arguments):
+                return
+        from .app import COMMANDS, make_app
+
+        app = make_app([name for name in arguments[:1] if name in COMMANDS] or COMMANDS)
         if noticed:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         app()
     except KeyboardInterrupt:
-        code = Exit.INTERRUPTED
+        code = 130
     except SystemExit as leaving:
         code = leaving.code
     except DspecError as error:
+        from .console import exit_code, print_error
+
         print_error(error.message, error.help)
         code = exit_code(error)
     except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
-        from .crash import report_crash
-
-        report = report_crash(error)
-        print_error(
-            f"DS0000: dspc itself failed: {type(error).__name__}: {error}",
-            f"this is a bug, not a mistake of yours; please report it with {report}",
-        )
-        code = Exit.BUG
+        code = _report(error)
     out.flush()
     if out.lost:
+        from .console import Exit, print_error
+
         print_error(f"standard output takes no more: {out.lost}", "what the command did besides is done")
         code = code or Exit.ENVIRONMENT
     sys.exit(code)  # pyright: ignore[reportArgumentType]
+
+
+def _report(error: Exception) -> int:
+    from .console import Exit, print_error
+    from .crash import report_crash
+
+    report = report_crash(error)
+    print_error(
+        f"DS0000: dspc itself failed: {type(error).__name__}: {error}",
+        f"this is a bug, not a mistake of yours; please report it with {report}",
+    )
+    return Exit.BUG
 
 
 def _leave(_signal: int, _frame: object) -> None:

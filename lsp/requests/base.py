@@ -2,25 +2,28 @@
 
 An answer is a function of a document and its analysis, or of the project alone. It computes with `features`, which
 know nothing of the protocol, and gives the protocol's types. It is made at once, since an edit changes what the analysis
-knows in place.
+knows in place. `features` bring the compiler along, so an answer imports them when it is first asked for: an editor is told what
+the server can do before that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 from msgspec import Struct
 
-from dspec.compiler.check.analysis import Analysis
-from dspec.compiler.diagnostics.record import Diagnostic
-
 from ..client import Client
-from ..documents import Document
-from ..features.facts import NOTHING, DataFacts
 from ..text import ClientPosition, Text
-from ..workspace import Workspace
+
+if TYPE_CHECKING:
+    from dspec.compiler.check.analysis import Analysis
+    from dspec.compiler.diagnostics.record import Diagnostic
+
+    from ..documents import Document
+    from ..features.facts import DataFacts
+    from ..workspace import Workspace
 
 
 class WorkspaceRequest(Struct, frozen=True):
@@ -36,7 +39,7 @@ class EditorRequest(WorkspaceRequest, frozen=True):
 
     document: Document
     analysis: Analysis
-    facts: DataFacts = NOTHING
+    facts: DataFacts
     """What the data told when it was last read."""
     find: Callable[[], Sequence[Diagnostic]] = tuple
 

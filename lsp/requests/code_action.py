@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lsprotocol import types
 
 from ..convert import to_diagnostic
-from ..features.actions import Action, actions
 from .base import EditorFeature, EditorRequest
+
+if TYPE_CHECKING:
+    from ..features.actions import Action
 
 KINDS = ("quickfix", "refactor.extract", "refactor.inline", "refactor.rewrite", "source.fixAll")
 
@@ -14,6 +18,8 @@ KINDS = ("quickfix", "refactor.extract", "refactor.inline", "refactor.rewrite", 
 def _answer(asked: EditorRequest) -> list[types.CodeAction]:
     if not asked.client.literal_actions:
         return []  # such an editor takes commands alone, and ours run nothing that edits
+    from ..features.actions import actions
+
     start, end = asked.span(asked.params.range)
     wanted = asked.params.context.only
     return [

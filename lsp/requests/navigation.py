@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lsprotocol import types
 
 from ..convert import to_range
-from ..features.names import Mention, definitions, mentions, named_at, same, type_definitions
 from .base import EditorFeature, EditorRequest
+
+if TYPE_CHECKING:
+    from ..features.names import Mention
 
 
 def _definition(asked: EditorRequest) -> list[types.Location]:
+    from ..features.names import definitions
+
     return [asked.workspace.locate(one) for one in definitions(asked.analysis, asked.offset)]
 
 
 def _type_definition(asked: EditorRequest) -> list[types.Location]:
+    from ..features.names import type_definitions
+
     return [asked.workspace.locate(one) for one in type_definitions(asked.analysis, asked.offset)]
 
 
 def _references(asked: EditorRequest) -> list[types.Location]:
+    from ..features.names import mentions, named_at, same
+
     found = named_at(asked.analysis, asked.offset)
     if found is None:
         return []
@@ -27,6 +37,8 @@ def _references(asked: EditorRequest) -> list[types.Location]:
 
 
 def _highlight(asked: EditorRequest) -> list[types.DocumentHighlight]:
+    from ..features.names import mentions, named_at, same
+
     found = named_at(asked.analysis, asked.offset)
     if found is None:
         return []

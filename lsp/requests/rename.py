@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from ..convert import to_range
-from ..features.rename import RenameRefused, renamable, rename
 from .base import EditorFeature, EditorRequest
+
+if TYPE_CHECKING:
+    from ..features.rename import RenameRefused
 
 REQUEST_FAILED = -32803
 
 
 def _prepare(asked: EditorRequest) -> types.PrepareRenamePlaceholder:
+    from ..features.rename import RenameRefused, renamable
+
     try:
         location, symbol = renamable(asked.analysis, asked.offset)
     except RenameRefused as refused:
@@ -21,6 +27,8 @@ def _prepare(asked: EditorRequest) -> types.PrepareRenamePlaceholder:
 
 
 def _answer(asked: EditorRequest) -> types.WorkspaceEdit:
+    from ..features.rename import RenameRefused, rename
+
     seeing = list(asked.workspace.seeing(asked.analysis))
     try:
         found = rename(asked.analysis, asked.offset, asked.params.new_name, seeing, asked.workspace.analysis)

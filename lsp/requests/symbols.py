@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lsprotocol import types
 
-from dspec.compiler.project.source import Source
-from dspec.grammar import parse
-
 from ..convert import to_range
-from ..features.outline import Outline, OutlineKind, matches, outline
 from ..text import Text
 from .base import EditorFeature, EditorRequest, WorkspaceFeature, WorkspaceRequest
+
+if TYPE_CHECKING:
+    from ..features.outline import Outline, OutlineKind
 
 MAX_FOUND = 500
 KINDS: dict[OutlineKind, types.SymbolKind] = {
@@ -36,6 +37,8 @@ KINDS: dict[OutlineKind, types.SymbolKind] = {
 
 
 def _document(asked: EditorRequest) -> list[types.DocumentSymbol] | list[types.SymbolInformation]:
+    from ..features.outline import outline
+
     found = outline(asked.analysis.tree)
     if asked.client.nested_symbols:
         return [_nested(one, asked.text) for one in found]
@@ -60,6 +63,11 @@ def _flat(one: Outline, text: Text, uri: str, container: str) -> types.SymbolInf
 
 def _workspace(asked: WorkspaceRequest) -> list[types.SymbolInformation]:
     """The declarations of all sources of the projects that are open, the best matches first."""
+    from dspec.compiler.project.source import Source
+    from dspec.grammar import parse
+
+    from ..features.outline import matches, outline
+
     query = asked.params.query
     found: list[tuple[tuple[bool, int], types.SymbolInformation]] = []
     for root in asked.workspace.folders():

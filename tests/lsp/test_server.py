@@ -292,6 +292,12 @@ def test_a_client_may_say_that_it_speaks_over_standard_streams(tmp_path: Path) -
     assert (done.code, done.text) == (1, "")
 
 
+def test_a_log_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+    done = dspc("lsp", "--log-file", str(tmp_path / "away" / "log.txt"), cwd=tmp_path)
+    assert (done.code, done.out) == (4, "")
+    assert "the log cannot be written to" in done.err
+
+
 def test_exit_without_shutdown_ends_with_1(client: Client) -> None:
     client.notify("exit", None)
     assert client.process.wait(10) == 1
