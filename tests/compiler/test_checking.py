@@ -29,7 +29,7 @@ from dspec.compiler.project.source import Location
 from dspec.grammar import parse
 from dspec.lsp.data import Answers, Later
 
-DEEP = os.environ.get("DSPEC_DEEP") == "1"
+DEEP = bool(os.environ.get("DSPEC_DEEP"))
 CORPUS = Path(__file__).parent / "corpus"
 MAIN, LIB, OTHER = "main.dspec", "lib.dspec", "other.dspec"
 PIECES = (

@@ -31,7 +31,7 @@ from dspec.lsp.features.rename import RenameRefused, rename, texts_after
 from dspec.lsp.features.signature_help import signature_help
 from dspec.lsp.workspace import Trial
 
-DEEP = os.environ.get("DSPEC_DEEP") == "1"
+DEEP = bool(os.environ.get("DSPEC_DEEP"))
 PATH = Path("/nowhere/main.dspec")
 
 

@@ -16,7 +16,7 @@ from dspec.lsp.features.actions import actions
 from dspec.lsp.features.rename import edited, texts_after
 from dspec.lsp.workspace import Workspace
 
-DEEP = os.environ.get("DSPEC_DEEP") == "1"
+DEEP = bool(os.environ.get("DSPEC_DEEP"))
 UNCOVERING = frozenset(("metric_feedback_for_typo", "one_mistake_one_message", "syntax_misspelt_items"))
 """A slip of the pen is put right, and what stands behind it is then read, and is wrong, too."""
 

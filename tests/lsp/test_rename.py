@@ -20,7 +20,7 @@ from dspec.lsp.features.rename import RenameRefused, rename, texts_after
 from dspec.runtime.schema.types import JsonValue
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-DEEP = os.environ.get("DSPEC_DEEP") == "1"
+DEEP = bool(os.environ.get("DSPEC_DEEP"))
 NEW = "renamed_here"
 
 
