@@ -41,6 +41,8 @@ class Documents:
 
     def __init__(self, encoding: Encoding = "utf-16") -> None:
         self.encoding: Encoding = encoding
+        self.edits = 0
+        """Counts what was opened, changed and closed."""
         self._open: dict[str, Document] = {}
 
     def open(self, item: types.TextDocumentItem) -> Document:
@@ -71,10 +73,12 @@ class Documents:
         return document
 
     def _keep(self, document: Document) -> None:
+        self.edits += 1
         self._open.pop(document.uri, None)
         self._open[document.uri] = document
 
     def close(self, uri: str) -> None:
+        self.edits += 1
         self._open.pop(uri, None)
 
     def get(self, uri: str) -> Document | None:

@@ -19,7 +19,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import cached_property, partial
 from importlib import import_module
@@ -28,7 +28,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcContentModified, JsonRpcException, JsonRpcInternalError
+from pygls.exceptions import (
+    JsonRpcContentModified,
+    JsonRpcException,
+    JsonRpcInternalError,
+    JsonRpcRequestCancelled,
+)
 from pygls.io_ import StdoutWriter
 from pygls.lsp.server import LanguageServer
 
@@ -40,6 +45,7 @@ from .requests.base import EditorFeature, EditorRequest, Feature, WorkspaceFeatu
 from .requests.table import FEATURES
 from .stream import Readable, bodies
 from .text import ENCODINGS, Encoding
+from .work import Work
 
 if TYPE_CHECKING:
     from dspec.compiler.diagnostics.record import Diagnostic
@@ -288,6 +294,22 @@ def _watchers() -> types.Registration:
 def answering(server: Server, feature: Feature) -> Callable[[Any], Awaitable[object]]:
     """The handler of one request."""
 
+    async def worked(work: Work[object]) -> object:
+        """The result of work in pieces. It is given up when the text that it is about changes, and when it is cancelled."""
+        cancelled = threading.Event()
+        before = server.documents.edits
+        async with server.showing(feature.title, cancelled.set):
+            while True:
+                try:
+                    next(work)
+                except StopIteration as done:
+                    return done.value
+                await asyncio.sleep(0)
+                if cancelled.is_set():
+                    raise JsonRpcRequestCancelled("it was cancelled")
+                if server.documents.edits != before:
+                    raise JsonRpcContentModified("the text changed meanwhile")
+
     async def about_a_document(params: Any) -> object:
         document = server.documents.get(_uri_of(params))
         await asyncio.sleep(BREATH)
@@ -299,12 +321,14 @@ def answering(server: Server, feature: Feature) -> Callable[[Any], Awaitable[obj
         analysis = server.checks.analysis(document)
         facts, find = server.checks.facts(document), partial(server.checks.found, document)
         asked = EditorRequest(params, server.view, server.client, document, analysis, facts, find)
-        return feature.answer(asked)
+        answer = feature.answer(asked)
+        return await worked(cast("Work[object]", answer)) if isinstance(answer, Generator) else answer
 
     async def about_the_project(params: Any) -> object:
         await asyncio.sleep(BREATH)
         assert isinstance(feature, WorkspaceFeature)
-        return feature.answer(WorkspaceRequest(params, server.view, server.client))
+        answer = feature.answer(WorkspaceRequest(params, server.view, server.client))
+        return await worked(cast("Work[object]", answer)) if isinstance(answer, Generator) else answer
 
     answer = about_a_document if isinstance(feature, EditorFeature) else about_the_project
 

@@ -2,8 +2,9 @@
 
 An answer is a function of a document and its analysis, or of the project alone. It computes with `features`, which
 know nothing of the protocol, and gives the protocol's types. It is made at once, since an edit changes what the analysis
-knows in place. `features` bring the compiler along, so an answer imports them when it is first asked for: an editor is told what
-the server can do before that.
+knows in place; or in pieces (`Work`), where it may take long: then it is given up when a document changes, or somebody
+cancels it. `features` bring the compiler along, so an answer imports them when it is first asked for: an editor is told
+what the server can do before that.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ class EditorFeature(Struct, frozen=True):
     answer: Callable[[EditorRequest], object]
     options: object | None = None
     """What the editor is told of it beforehand."""
+    title: str = ""
+    """What the editor shows of it where it takes long; only work in pieces does."""
     offered: Callable[[Client], bool] = lambda client: True
     """Whether an editor that can do this much is told of it."""
     nothing: object = None
@@ -83,6 +86,7 @@ class WorkspaceFeature(Struct, frozen=True):
     method: str
     answer: Callable[[WorkspaceRequest], object]
     options: object | None = None
+    title: str = ""
     offered: Callable[[Client], bool] = lambda client: True
 
 

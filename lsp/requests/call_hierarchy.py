@@ -9,6 +9,7 @@ from lsprotocol import types
 from pygls.uris import to_fs_path
 
 from ..text import ClientPosition
+from ..work import Work, gathered
 from .base import EditorFeature, EditorRequest, WorkspaceFeature, WorkspaceRequest
 from .symbols import KINDS
 
@@ -60,16 +61,17 @@ def _ranges(asked: WorkspaceRequest, places: tuple[Location, ...]) -> list[types
     return [asked.workspace.range(one.source, one.start, one.end) for one in places]
 
 
-def _incoming(asked: WorkspaceRequest) -> list[types.CallHierarchyIncomingCall]:
+def _incoming(asked: WorkspaceRequest) -> Work[list[types.CallHierarchyIncomingCall]]:
     from ..features.calls import incoming
 
     found = _found(asked)
     if found is None:
         return []
     analysis, symbol = found
+    seeing = yield from gathered(asked.workspace.seeing(analysis))
     return [
         types.CallHierarchyIncomingCall(_item(asked.workspace, one.symbol), _ranges(asked, one.places))
-        for one in incoming(asked.workspace.seeing(analysis), symbol.location)
+        for one in incoming(seeing, symbol.location)
     ]
 
 
@@ -87,6 +89,6 @@ def _outgoing(asked: WorkspaceRequest) -> list[types.CallHierarchyOutgoingCall]:
 
 FEATURES = (
     EditorFeature(types.TEXT_DOCUMENT_PREPARE_CALL_HIERARCHY, _prepare),
-    WorkspaceFeature(types.CALL_HIERARCHY_INCOMING_CALLS, _incoming),
+    WorkspaceFeature(types.CALL_HIERARCHY_INCOMING_CALLS, _incoming, title="Looking for calls"),
     WorkspaceFeature(types.CALL_HIERARCHY_OUTGOING_CALLS, _outgoing),
 )

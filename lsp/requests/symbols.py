@@ -8,6 +8,7 @@ from lsprotocol import types
 
 from ..convert import to_range
 from ..text import Text
+from ..work import Work
 from .base import EditorFeature, EditorRequest, WorkspaceFeature, WorkspaceRequest
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _flat(one: Outline, text: Text, uri: str, container: str) -> types.SymbolInf
     return types.SymbolInformation(place, one.name, KINDS[one.kind], container_name=container or None)
 
 
-def _workspace(asked: WorkspaceRequest) -> list[types.SymbolInformation]:
+def _workspace(asked: WorkspaceRequest) -> Work[list[types.SymbolInformation]]:
     """The declarations of all sources of the projects that are open, the best matches first."""
     from dspec.compiler.project.source import Source
     from dspec.grammar import parse
@@ -75,6 +76,7 @@ def _workspace(asked: WorkspaceRequest) -> list[types.SymbolInformation]:
             text = asked.workspace.text(path, root)
             if text is None:
                 continue
+            yield
             source = Source(path, path.relative_to(root).as_posix(), text)
             for one in outline(parse(text)):
                 if matches(one.name, query):
@@ -97,5 +99,5 @@ def _workspace(asked: WorkspaceRequest) -> list[types.SymbolInformation]:
 
 FEATURES = (
     EditorFeature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, _document),
-    WorkspaceFeature(types.WORKSPACE_SYMBOL, _workspace),
+    WorkspaceFeature(types.WORKSPACE_SYMBOL, _workspace, title="Looking for declarations"),
 )

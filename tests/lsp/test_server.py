@@ -7,19 +7,21 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dspc import dspc
 from lsprotocol import types
-from pygls.exceptions import JsonRpcContentModified, JsonRpcInternalError
+from pygls.exceptions import JsonRpcContentModified, JsonRpcInternalError, JsonRpcRequestCancelled
 from rpc import Client
 
 from dspec.compiler.check.analysis import analyse
 from dspec.lsp.requests.base import EditorFeature, EditorRequest
 from dspec.lsp.server import answering, make_server
+from dspec.lsp.work import Work
 
 TICKETS = Path(__file__).resolve().parents[2] / "examples" / "tickets"
 FINE = 'dspec 1\nlm m { model = "embedded/icl" }\nmodule ask = Predict(sig(question -> answer))\n'
@@ -274,6 +276,50 @@ async def test_a_request_for_a_text_that_has_changed_is_refused() -> None:
     with pytest.raises(JsonRpcContentModified):
         await task
     server.checks.close()
+
+
+async def test_work_in_pieces_ends_when_it_is_cancelled_or_the_text_changes() -> None:
+    server = make_server()
+    server.documents.open(types.TextDocumentItem(URI, types.LanguageKind.Python, 1, FINE))
+    done: list[int] = []
+
+    def work(asked: EditorRequest) -> Work[int]:
+        for number in range(1_000):
+            done.append(number)
+            yield
+        return len(done)
+
+    handler = answering(server, EditorFeature(types.TEXT_DOCUMENT_REFERENCES, work, title="Counting"))
+    place = types.ReferenceParams(
+        types.ReferenceContext(include_declaration=True),
+        types.TextDocumentIdentifier(URI),
+        types.Position(2, 0),
+    )
+    assert await handler(place) == 1_000
+    stopped = server.showing
+    asked: list[str] = []
+
+    def cancelled_at_once(title: str, cancel: Callable[[], None]) -> AbstractAsyncContextManager[None]:
+        asked.append(title)
+        cancel()
+        return stopped(title, cancel)
+
+    server.showing = cancelled_at_once  # type: ignore[method-assign]
+    done.clear()
+    with pytest.raises(JsonRpcRequestCancelled):
+        await handler(place)
+    assert (asked, len(done)) == (["Counting"], 1)
+    server.showing = stopped  # type: ignore[method-assign]
+    task = asyncio.ensure_future(handler(place))
+    while len(done) < 10:
+        await asyncio.sleep(0)
+    server.documents.change(
+        types.VersionedTextDocumentIdentifier(2, URI), [types.TextDocumentContentChangeWholeDocument("")]
+    )
+    with pytest.raises(JsonRpcContentModified):
+        await task
+    assert len(done) < 20
+    server.close()
 
 
 # Manners ----------------------------------------------------------------------------------------
