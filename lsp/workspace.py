@@ -138,14 +138,32 @@ class Workspace:
                 if target in named and source not in importers and source != path:
                     importers.add(source)
                     waiting.append(source)
-        covered: set[Path] = set()
         below = {source: imports[source] & importers for source in importers}
         # What nobody imports comes first; of files that import each other, the first in the alphabet.
-        for source in sorted(importers, key=lambda one: (any(one in named for named in below.values()), one)):
-            if source not in covered:
-                found = self.analysis(source)
-                covered |= {symbol.scope.source.path for symbol in found.symbols.declared}
-                yield found
+        ordered = sorted(importers, key=lambda one: (any(one in named for named in below.values()), one))
+        known = {symbol.scope.source.path for symbol in analysis.symbols.declared}
+        yield from self.together(ordered, settled={path, *known})
+
+    def together(
+        self,
+        paths: Iterable[Path],
+        instead: Mapping[Path, str] = MappingProxyType({}),
+        settled: Iterable[Path] = (),
+    ) -> Iterator[Analysis]:
+        """Sources checked without their data, as the editor has them; some texts `instead`. What is `settled`, and what an
+        earlier one imports, is not looked through once more, nor given by itself."""
+        files = Files({**{one.path: one.text.content for one in self._documents.all()}, **instead})
+        done = set(settled)
+        for path in paths:
+            if path in done:
+                continue
+            try:
+                checking = ProjectCheck(path, files, probe=False)
+                found = analysed(checking, settled=done)
+                done.update(checking.loaded.files)
+            except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
+                found = failed(path, files.texts.get(path, ""), error)
+            yield found
 
     def _imports(self, source: Path, root: Path) -> set[Path]:
         """What a source imports, read from its lines alone: a file is not parsed to find out that it does not matter."""

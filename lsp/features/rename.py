@@ -26,8 +26,8 @@ from .names import Mention, Spot, mentions, named_at, same, spot
 
 _FIELDS = ("input", "output", "parameter")
 _NAME = re.compile(r"[^\W\d]\w*")
-Again = Callable[[Path, Mapping[Path, str]], Analysis]
-"""Analyses a source again where these texts stand in for files."""
+Again = Callable[[Sequence[Path], Mapping[Path, str]], Iterable[Analysis]]
+"""Analyses sources again where these texts stand in for files."""
 
 
 class RenameRefused(Exception):
@@ -141,7 +141,7 @@ def _try(
         path, start = place
         return (path, moved[path](start)) if path in moved else place
 
-    results = yield from gathered(again(one.source.path, texts) for one in seeing)
+    results = yield from gathered(again([one.source.path for one in seeing], texts))
     known = Counter(_told(one) for analysis in seeing for one in analysis.diagnostics)
     worse: list[Diagnostic] = []
     places = frozenset(map(there, declared))

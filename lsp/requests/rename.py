@@ -35,7 +35,7 @@ def _answer(asked: EditorRequest) -> Work[types.WorkspaceEdit]:
     workspace, offset = asked.workspace, asked.offset
     seeing = yield from gathered(workspace.seeing(asked.analysis))
     try:
-        found = yield from rename(asked.analysis, offset, asked.params.new_name, seeing, workspace.analysis)
+        found = yield from rename(asked.analysis, offset, asked.params.new_name, seeing, workspace.together)
     except RenameRefused as refused:
         raise _failed(refused) from None
     edit = workspace.to_edit(found, asked.client)

@@ -101,4 +101,12 @@ def test_edits_fit_the_text(text: str, first: float, last: float) -> None:
         texts_after(action.edits)
     for one in analysis.symbols.declared[:2]:
         with suppress(RenameRefused):
-            whole(rename(analysis, one.location.start, "renamed_here", [analysis], Alone().analysis))
+            whole(
+                rename(
+                    analysis,
+                    one.location.start,
+                    "renamed_here",
+                    [analysis],
+                    lambda paths, texts: [Alone().analysis(one, texts) for one in paths],
+                )
+            )

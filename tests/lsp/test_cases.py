@@ -103,7 +103,7 @@ def _rename(case: Case) -> str:
     def told(offset: int) -> Iterator[str]:
         analysis = analysed(case.text)
         try:
-            found = whole(rename(analysis, offset, new, list(files.seeing(analysis)), files.analysis))
+            found = whole(rename(analysis, offset, new, list(files.seeing(analysis)), files.together))
         except RenameRefused as refused:
             yield f"refused: {refused}"
             return

@@ -6,7 +6,7 @@ import json
 import os
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -46,10 +46,14 @@ def again(path: Path, texts: Mapping[Path, str]) -> Analysis:
     return analyse(path, text=own, probe=False, texts=others)
 
 
+def all_again(paths: Iterable[Path], texts: Mapping[Path, str]) -> list[Analysis]:
+    return [again(path, texts) for path in paths]
+
+
 def check_renamed(analysis: Analysis, symbol: Symbol) -> bool:
     """Whether the name could be changed; fails where that changed more."""
     try:
-        found = whole(rename(analysis, symbol.location.start, NEW, [analysis], again))
+        found = whole(rename(analysis, symbol.location.start, NEW, [analysis], all_again))
     except RenameRefused:
         return False
     texts = texts_after(found)
@@ -69,7 +73,7 @@ def check_renamed(analysis: Analysis, symbol: Symbol) -> bool:
                 place.location.start,
                 symbol.name,
                 [after],
-                lambda path, more: again(path, {**texts, **more}),
+                lambda paths, more: all_again(paths, {**texts, **more}),
             )
         )
         assert {**texts, **texts_after(back)}[analysis.source.path] == analysis.source.text
