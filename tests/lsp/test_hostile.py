@@ -140,7 +140,7 @@ def test_opening_hostile_workspaces_has_no_effects(tmp_path: Path, first: int) -
         capture_output=True,
         env=environment(tmp_path),
         check=False,
-        timeout=TOGETHER * SECONDS,
+        timeout=2 * TOGETHER * SECONDS,
     )
     errors = done.stderr.decode(errors="replace")
     assert done.returncode == 0, errors[-3_000:]
