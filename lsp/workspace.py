@@ -20,10 +20,12 @@ from dspec.compiler.diagnostics.record import Diagnostic, Edit
 from dspec.compiler.project.loading import Files, read_text, resolved
 from dspec.compiler.project.source import Location, Source
 from dspec.compiler.project.state import project_root
+from dspec.grammar import parse
 
 from .client import Client
 from .documents import Document, Documents
-from .text import Text
+from .features.outline import Outline, outline
+from .text import Encoding, Text
 
 MAX_SOURCES = 1_000
 """Sources of a project that are looked at."""
@@ -71,6 +73,13 @@ class Workspace:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
         self._known: dict[Path, _OnDisk] = {}
+        self._outlines: dict[Path, tuple[str, list[Outline]]] = {}
+        self._last: Text | None = None
+
+    @property
+    def encoding(self) -> Encoding:
+        """What the editor's columns count."""
+        return self._documents.encoding
 
     # Files
 
@@ -208,7 +217,21 @@ class Workspace:
         )
 
     def text_of(self, source: Source) -> Text:
-        return Text(source.text, self._documents.encoding)
+        """A source's text with its lines, which are found once for all places in it that are asked about one after the other."""
+        if self._last is None or self._last.content is not source.text:
+            self._last = Text(source.text, self._documents.encoding)
+        return self._last
+
+    def outline(self, path: Path, root: Path) -> tuple[str, list[Outline]] | None:
+        """What a source holds, and its outline; None where it cannot be read."""
+        text = self.text(path, root)
+        if text is None:
+            self._outlines.pop(path, None)
+            return None
+        known = self._outlines.get(path)
+        if known is None or known[0] != text:
+            known = self._outlines[path] = text, outline(parse(text))
+        return known
 
     def range(self, source: Source, start: int, end: int) -> types.Range:
         text = self.text_of(source)

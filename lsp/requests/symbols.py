@@ -64,35 +64,21 @@ def _flat(one: Outline, text: Text, uri: str, container: str) -> types.SymbolInf
 
 def _workspace(asked: WorkspaceRequest) -> Work[list[types.SymbolInformation]]:
     """The declarations of all sources of the projects that are open, the best matches first."""
-    from dspec.compiler.project.source import Source
-    from dspec.grammar import parse
-
-    from ..features.outline import matches, outline
+    from ..features.outline import matches
 
     query = asked.params.query
     found: list[tuple[tuple[bool, int], types.SymbolInformation]] = []
     for root in asked.workspace.folders():
         for path in asked.workspace.sources(root):
-            text = asked.workspace.text(path, root)
-            if text is None:
-                continue
+            known = asked.workspace.outline(path, root)
             yield
-            source = Source(path, path.relative_to(root).as_posix(), text)
-            for one in outline(parse(text)):
-                if matches(one.name, query):
-                    place = types.Location(
-                        asked.workspace.uri(path),
-                        asked.workspace.range(source, one.name_start, one.name_end),
-                    )
-                    rank = (not one.name.lower().startswith(query.lower()), len(one.name))
-                    found.append(
-                        (
-                            rank,
-                            types.SymbolInformation(
-                                place, one.name, KINDS[one.kind], container_name=source.name
-                            ),
-                        )
-                    )
+            fitting = [one for one in known[1] if matches(one.name, query)] if known is not None else []
+            if known is None or not fitting:
+                continue
+            text, uri = Text(known[0], asked.workspace.encoding), asked.workspace.uri(path)
+            for one in fitting:
+                rank = (not one.name.lower().startswith(query.lower()), len(one.name))
+                found.append((rank, _flat(one, text, uri, path.relative_to(root).as_posix())))
     found.sort(key=lambda each: each[0])
     return [one for _, one in found[:MAX_FOUND]]
 

@@ -374,6 +374,7 @@ def test_a_request_before_initialize_is_refused() -> None:
         ("textDocument/completion", [], -32602),
         ("workspace/executeCommand", {"command": "rm"}, -32602),
         ("dspc/unheardOf", {}, -32601),
+        ("textDocument/didSave", {"textDocument": {"uri": URI}}, -32600),
     ],
 )
 def test_nonsense_is_answered_with_an_error(client: Client, method: str, params: object, code: int) -> None:
