@@ -103,6 +103,11 @@ class Server(LanguageServer):
     def checks(self) -> Checks:
         from .checks import Checks
 
+        # What was imported stays for good: collecting it again and again costs visible pauses. What is checked from now on
+        # must not stay with it.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
         return Checks(self.documents, self.publish, self.clear, self.told, self.showing)
 
     @cached_property
@@ -117,10 +122,7 @@ class Server(LanguageServer):
             await asyncio.sleep(0)
             import_module(module)
         await asyncio.sleep(0)
-        # What was imported stays for good: collecting it again and again costs visible pauses.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
+        logger.info("ready: %s", self.checks.status())
 
     def close(self) -> None:
         """End whatever is at work."""

@@ -330,7 +330,7 @@ def test_goodbye_in_order_ends_with_0(client: Client) -> None:
     late = client.answer(client.request("textDocument/completion", position(0, 0)))
     assert late["error"]["code"] == -32600
     client.notify("exit", None)
-    assert client.process.wait(10) == 0
+    assert client.process.wait(30) == 0
 
 
 def test_a_client_may_say_that_it_speaks_over_standard_streams(tmp_path: Path) -> None:
@@ -346,7 +346,7 @@ def test_a_log_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
 
 def test_exit_without_shutdown_ends_with_1(client: Client) -> None:
     client.notify("exit", None)
-    assert client.process.wait(10) == 1
+    assert client.process.wait(30) == 1
 
 
 def test_the_end_of_the_input_ends_the_server(client: Client) -> None:
@@ -406,7 +406,7 @@ def test_the_server_ends_with_the_process_of_its_editor() -> None:
         client.ask("initialize", {"processId": editor.pid, "rootUri": None, "capabilities": {}})
         assert client.process.poll() is None
         editor.communicate(b"\n")
-        assert client.process.wait(20) == 1
+        assert client.process.wait(30) == 1
 
 
 def test_changes_on_disk_are_watched_and_the_server_says_how_it_is(tmp_path: Path) -> None:
@@ -444,7 +444,7 @@ def test_changes_on_disk_are_watched_and_the_server_says_how_it_is(tmp_path: Pat
         )
         client.ask("shutdown", None)
         client.notify("exit", None)
-        assert client.process.wait(20) == 0
+        assert client.process.wait(30) == 0
     assert "never-opened" in log.read_text()
 
 
