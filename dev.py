@@ -115,7 +115,9 @@ def test(arguments: list[str]) -> None:
 
 def deep(_: list[str]) -> None:
     made = subprocess.run([str(PYTHON), "tests/differential/environment.py"], cwd=ROOT, check=False)
-    os.environ.update(DSPEC_DEEP="1", DSPEC_REQUIRE_DSPY="0" if made.returncode else "1")
+    os.environ.update(
+        DSPEC_DEEP=os.environ.get("DSPEC_DEEP") or "1", DSPEC_REQUIRE_DSPY="0" if made.returncode else "1"
+    )
     test([f"tests/{part}" for part in SLOWER])
     test(["-m", "slow", *(f"--ignore=tests/{part}" for part in SLOWER)])
 

@@ -27,14 +27,12 @@ from dspec.compiler.project.source import Source
 from .data import Readers
 from .documents import Document, Documents
 from .features.facts import DataFacts
-from .progress import begin
+from .progress import BREATH, begin
 from .telling import Telling
 from .text import Text
 
 logger = logging.getLogger(__name__)
 
-BREATH = 0.002
-"""Seconds without a message before a task begins to work."""
 PATIENCE = 0.1
 """Seconds after which it begins all the same."""
 PAUSE = 0.3

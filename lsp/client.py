@@ -21,6 +21,8 @@ class Client(Struct, frozen=True):
     nested_symbols: bool = False
     versioned_edits: bool = False
     """Whether an edit of several files may say which version of each it is for."""
+    asks_about_files: bool = False
+    """Whether an edit may rename files, and ask before it does."""
     literal_actions: bool = False
     """Whether a code action may be more than a command."""
     resolves_edits: bool = False
@@ -39,6 +41,7 @@ def client_of(params: types.InitializeParams) -> Client:
     capabilities = params.capabilities
     document, workspace = capabilities.text_document, capabilities.workspace
     formats: list[Any] = _of(document, "hover", "content_format") or []
+    edits = _of(workspace, "workspace_edit")
     item = _of(document, "completion", "completion_item")
     described: list[Any] = _of(item, "documentation_format") or []
     resolved: list[Any] = _of(item, "resolve_support", "properties") or []
@@ -50,7 +53,10 @@ def client_of(params: types.InitializeParams) -> Client:
         resolves_docs="documentation" in resolved,
         snippets=bool(_of(item, "snippet_support")),
         nested_symbols=bool(_of(document, "document_symbol", "hierarchical_document_symbol_support")),
-        versioned_edits=bool(_of(workspace, "workspace_edit", "document_changes")),
+        versioned_edits=bool(_of(edits, "document_changes")),
+        asks_about_files=bool(_of(edits, "document_changes"))
+        and types.ResourceOperationKind.Rename in (_of(edits, "resource_operations") or ())
+        and _of(edits, "change_annotation_support") is not None,
         literal_actions=_of(document, "code_action", "code_action_literal_support") is not None,
         resolves_edits="edit" in options,
         pulls=_of(document, "diagnostic") is not None,

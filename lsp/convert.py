@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lsprotocol import types
 
-from dspec.compiler.diagnostics.record import Diagnostic, Label
-
-from .features.offers import SuggestionKind
 from .text import Text
+
+if TYPE_CHECKING:
+    from dspec.compiler.diagnostics.record import Diagnostic, Label
+
+    from .features.offers import SuggestionKind
 
 SEVERITIES = {
     "error": types.DiagnosticSeverity.Error,

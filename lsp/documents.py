@@ -39,8 +39,10 @@ class Documents:
     """Open documents by URI, in the order of their last edits. An edit to a document that is not open is ignored: it is the
     client's slip."""
 
-    def __init__(self) -> None:
-        self.encoding: Encoding = "utf-16"
+    def __init__(self, encoding: Encoding = "utf-16") -> None:
+        self.encoding: Encoding = encoding
+        self.edits = 0
+        """Counts what was opened, changed and closed."""
         self._open: dict[str, Document] = {}
 
     def open(self, item: types.TextDocumentItem) -> Document:
@@ -71,10 +73,12 @@ class Documents:
         return document
 
     def _keep(self, document: Document) -> None:
+        self.edits += 1
         self._open.pop(document.uri, None)
         self._open[document.uri] = document
 
     def close(self, uri: str) -> None:
+        self.edits += 1
         self._open.pop(uri, None)
 
     def get(self, uri: str) -> Document | None:

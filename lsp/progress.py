@@ -14,6 +14,8 @@ from lsprotocol import types
 from pygls.progress import Progress
 
 logger = logging.getLogger(__name__)
+BREATH = 0.002
+"""Seconds without a message before work begins, so that edits and cancellations which wait are read before it."""
 PATIENCE = 1.0
 """Seconds of work that nobody is told of."""
 

@@ -5,6 +5,9 @@ yields, so that the edits and cancellations already waiting are read before work
 version. What is answered stands in `requests`; nothing here imports a user's
 Python, opens a socket or writes a file, and no message box is ever shown: what goes wrong goes to
 the log, which is standard error.
+
+An editor waits for the answer to `initialize`, which needs nothing of the compiler: what checks and answers is imported
+after it, or with the first document.
 """
 
 from __future__ import annotations
@@ -16,33 +19,40 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, nullcontext
-from functools import partial
+from functools import cached_property, partial
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcContentModified, JsonRpcException, JsonRpcInternalError
+from pygls.exceptions import (
+    JsonRpcContentModified,
+    JsonRpcException,
+    JsonRpcInternalError,
+    JsonRpcRequestCancelled,
+)
 from pygls.io_ import StdoutWriter
 from pygls.lsp.server import LanguageServer
 
-from dspec.compiler.data.media import ENDINGS as MEDIA_ENDINGS
-from dspec.compiler.data.sources.table import endings
-from dspec.compiler.diagnostics.record import Diagnostic
-
-from .checks import BREATH, Checks
 from .client import Client, client_of
 from .convert import to_diagnostic
-from .documents import Document, Documents
-from .progress import begin, shown
+from .progress import BREATH, begin, shown
 from .protocol import Protocol
 from .requests.base import EditorFeature, EditorRequest, Feature, WorkspaceFeature, WorkspaceRequest
 from .requests.table import FEATURES
 from .stream import Readable, bodies
-from .text import ENCODINGS
-from .workspace import Workspace
+from .text import ENCODINGS, Encoding
+from .work import Work
+
+if TYPE_CHECKING:
+    from dspec.compiler.diagnostics.record import Diagnostic
+
+    from .checks import Checks
+    from .documents import Document, Documents
+    from .workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +62,19 @@ ALIVE = 5.0
 """Seconds between two looks at whether the editor's process is still there."""
 SETTLING = 0.1
 """Seconds in which changes of files on disk are gathered."""
+PREPARED = (
+    "pydantic",
+    "dspec.runtime.schema.program",
+    "dspec.compiler.ir",
+    "dspec.compiler.check.analysis",
+    "dspec.lsp.checks",
+    "dspec.lsp.workspace",
+    "dspec.lsp.features.completion",
+    "dspec.lsp.features.hover",
+    "dspec.lsp.features.colours",
+    "dspec.lsp.features.actions",
+)
+"""What the first documents and requests need, in parts that take a moment each."""
 
 
 class Server(LanguageServer):
@@ -59,10 +82,9 @@ class Server(LanguageServer):
 
     def __init__(self) -> None:
         super().__init__("dspc", version("dspc"), protocol_cls=Protocol)  # type: ignore[misc]
-        self.documents = Documents()
-        self.checks = Checks(self.documents, self.publish, self.clear, self.told, self.showing)
         self.client = Client()
-        self.view = Workspace(self.documents)
+        self.encoding: Encoding = "utf-16"
+        """What the columns of the editor count."""
         self._published: dict[str, tuple[Document, list[types.Diagnostic]]] = {}
         """What was found in each document, where it is not pushed."""
         self.exit_code = 1
@@ -70,6 +92,42 @@ class Server(LanguageServer):
         """Whether the editor tells of files that change on disk."""
         self._ended = asyncio.Event()
         self._settling: asyncio.TimerHandle | None = None
+
+    @cached_property
+    def documents(self) -> Documents:
+        from .documents import Documents
+
+        return Documents(self.encoding)
+
+    @cached_property
+    def checks(self) -> Checks:
+        from .checks import Checks
+
+        # What was imported stays for good: collecting it again and again costs visible pauses. What is checked from now on
+        # must not stay with it.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+        return Checks(self.documents, self.publish, self.clear, self.told, self.showing)
+
+    @cached_property
+    def view(self) -> Workspace:
+        from .workspace import Workspace
+
+        return Workspace(self.documents)
+
+    async def prepare(self) -> None:
+        """Import what documents need, in parts between which messages are read."""
+        for module in PREPARED:
+            await asyncio.sleep(0)
+            import_module(module)
+        await asyncio.sleep(0)
+        logger.info("ready: %s", self.checks.status())
+
+    def close(self) -> None:
+        """End whatever is at work."""
+        if "checks" in vars(self):
+            self.checks.close()
 
     def publish(self, document: Document, found: list[Diagnostic]) -> None:
         converted = [to_diagnostic(diagnostic, document.text, document.uri) for diagnostic in found]
@@ -187,20 +245,17 @@ def make_server() -> Server:
 
     def initialize(params: types.InitializeParams) -> None:
         agreed = str(types.PositionEncodingKind(server.workspace.position_encoding).value)
-        server.documents.encoding = next(known for known in ENCODINGS if known == agreed)
+        server.encoding = next(known for known in ENCODINGS if known == agreed)
         server.client = client_of(params)
         for feature in FEATURES.values():
             if not feature.offered(server.client):
                 features: object = server.protocol.fm.features  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
                 cast("dict[str, object]", features).pop(feature.method, None)
-        # What was imported stays for good: collecting it again and again costs visible pauses.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
         if params.process_id and sys.platform != "win32":
             begin(server.watch_editor(params.process_id))
 
     def initialized(params: types.InitializedParams) -> None:
+        begin(server.prepare())
         workspace = server.protocol.client_capabilities.workspace
         watched = workspace.did_change_watched_files if workspace else None
         if watched is not None and watched.dynamic_registration:
@@ -229,6 +284,9 @@ def make_server() -> Server:
 
 def _watchers() -> types.Registration:
     """What the editor is asked to tell of: sources, settings, data, media and Python."""
+    from dspec.compiler.data.media import ENDINGS as MEDIA_ENDINGS
+    from dspec.compiler.data.sources.table import endings
+
     names = ",".join(sorted({"dspec", "toml", "py", *endings(), *MEDIA_ENDINGS}))
     watcher = types.FileSystemWatcher(f"**/*.{{{names}}}")
     options = types.DidChangeWatchedFilesRegistrationOptions([watcher])
@@ -237,6 +295,22 @@ def _watchers() -> types.Registration:
 
 def answering(server: Server, feature: Feature) -> Callable[[Any], Awaitable[object]]:
     """The handler of one request."""
+
+    async def worked(work: Work[object]) -> object:
+        """The result of work in pieces. It is given up when the text that it is about changes, and when it is cancelled."""
+        cancelled = threading.Event()
+        before = server.documents.edits
+        async with server.showing(feature.title, cancelled.set):
+            while True:
+                try:
+                    next(work)
+                except StopIteration as done:
+                    return done.value
+                await asyncio.sleep(0)
+                if cancelled.is_set():
+                    raise JsonRpcRequestCancelled("it was cancelled")
+                if server.documents.edits != before:
+                    raise JsonRpcContentModified("the text changed meanwhile")
 
     async def about_a_document(params: Any) -> object:
         document = server.documents.get(_uri_of(params))
@@ -249,12 +323,14 @@ def answering(server: Server, feature: Feature) -> Callable[[Any], Awaitable[obj
         analysis = server.checks.analysis(document)
         facts, find = server.checks.facts(document), partial(server.checks.found, document)
         asked = EditorRequest(params, server.view, server.client, document, analysis, facts, find)
-        return feature.answer(asked)
+        answer = feature.answer(asked)
+        return await worked(cast("Work[object]", answer)) if isinstance(answer, Generator) else answer
 
     async def about_the_project(params: Any) -> object:
         await asyncio.sleep(BREATH)
         assert isinstance(feature, WorkspaceFeature)
-        return feature.answer(WorkspaceRequest(params, server.view, server.client))
+        answer = feature.answer(WorkspaceRequest(params, server.view, server.client))
+        return await worked(cast("Work[object]", answer)) if isinstance(answer, Generator) else answer
 
     answer = about_a_document if isinstance(feature, EditorFeature) else about_the_project
 
@@ -298,6 +374,6 @@ def serve(log_file: Path | None = None) -> None:
     except KeyboardInterrupt:
         pass
     finally:
-        server.checks.close()
+        server.close()
     sys.stderr.flush()
     os._exit(server.exit_code)  # the thread that reads may wait for input for good

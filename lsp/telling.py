@@ -64,8 +64,11 @@ class Telling:
             known[1].kill()
         child = Child(__name__)
         self._asked[uri] = asked, child
-        given = msgspec.json.encode(asked)
-        future = asyncio.get_running_loop().run_in_executor(self._pool, child.run, given, path.parent)
+
+        def run() -> bytes:
+            return child.run(msgspec.json.encode(asked), path.parent)
+
+        future = asyncio.get_running_loop().run_in_executor(self._pool, run)
         self._running.add(child)
         future.add_done_callback(lambda done: self._done(uri, child, done))
 

@@ -20,10 +20,12 @@ from dspec.compiler.diagnostics.record import Diagnostic, Edit
 from dspec.compiler.project.loading import Files, read_text, resolved
 from dspec.compiler.project.source import Location, Source
 from dspec.compiler.project.state import project_root
+from dspec.grammar import parse
 
 from .client import Client
 from .documents import Document, Documents
-from .text import Text
+from .features.outline import Outline, outline
+from .text import Encoding, Text
 
 MAX_SOURCES = 1_000
 """Sources of a project that are looked at."""
@@ -71,6 +73,13 @@ class Workspace:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
         self._known: dict[Path, _OnDisk] = {}
+        self._outlines: dict[Path, tuple[str, list[Outline]]] = {}
+        self._last: Text | None = None
+
+    @property
+    def encoding(self) -> Encoding:
+        """What the editor's columns count."""
+        return self._documents.encoding
 
     # Files
 
@@ -138,14 +147,32 @@ class Workspace:
                 if target in named and source not in importers and source != path:
                     importers.add(source)
                     waiting.append(source)
-        covered: set[Path] = set()
         below = {source: imports[source] & importers for source in importers}
         # What nobody imports comes first; of files that import each other, the first in the alphabet.
-        for source in sorted(importers, key=lambda one: (any(one in named for named in below.values()), one)):
-            if source not in covered:
-                found = self.analysis(source)
-                covered |= {symbol.scope.source.path for symbol in found.symbols.declared}
-                yield found
+        ordered = sorted(importers, key=lambda one: (any(one in named for named in below.values()), one))
+        known = {symbol.scope.source.path for symbol in analysis.symbols.declared}
+        yield from self.together(ordered, settled={path, *known})
+
+    def together(
+        self,
+        paths: Iterable[Path],
+        instead: Mapping[Path, str] = MappingProxyType({}),
+        settled: Iterable[Path] = (),
+    ) -> Iterator[Analysis]:
+        """Sources checked without their data, as the editor has them; some texts `instead`. What is `settled`, and what an
+        earlier one imports, is not looked through once more, nor given by itself."""
+        files = Files({**{one.path: one.text.content for one in self._documents.all()}, **instead})
+        done = set(settled)
+        for path in paths:
+            if path in done:
+                continue
+            try:
+                checking = ProjectCheck(path, files, probe=False)
+                found = analysed(checking, settled=done)
+                done.update(checking.loaded.files)
+            except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
+                found = failed(path, files.texts.get(path, ""), error)
+            yield found
 
     def _imports(self, source: Path, root: Path) -> set[Path]:
         """What a source imports, read from its lines alone: a file is not parsed to find out that it does not matter."""
@@ -190,7 +217,21 @@ class Workspace:
         )
 
     def text_of(self, source: Source) -> Text:
-        return Text(source.text, self._documents.encoding)
+        """A source's text with its lines, which are found once for all places in it that are asked about one after the other."""
+        if self._last is None or self._last.content is not source.text:
+            self._last = Text(source.text, self._documents.encoding)
+        return self._last
+
+    def outline(self, path: Path, root: Path) -> tuple[str, list[Outline]] | None:
+        """What a source holds, and its outline; None where it cannot be read."""
+        text = self.text(path, root)
+        if text is None:
+            self._outlines.pop(path, None)
+            return None
+        known = self._outlines.get(path)
+        if known is None or known[0] != text:
+            known = self._outlines[path] = text, outline(parse(text))
+        return known
 
     def range(self, source: Source, start: int, end: int) -> types.Range:
         text = self.text_of(source)

@@ -17,7 +17,7 @@ settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if os.environ.get("DSPEC_DEEP") == "1" or config.option.markexpr:
+    if os.environ.get("DSPEC_DEEP") or config.option.markexpr:
         return
     slow = [one for one in items if one.get_closest_marker("slow")]
     if slow and len(slow) < len(items):  # whoever names slow tests alone means them

@@ -161,7 +161,7 @@ class ProjectCheck:
         if self._graph_changed:
             for names in self.names.values():
                 found = of_files.imported(names.file, self.names)
-                if found != names.scope.aliases:
+                if list(found.items()) != list(names.scope.aliases.items()):  # messages list them in order
                     names.scope.aliases.clear()
                     names.scope.aliases.update(found)
                     changed.add((names.scope.symbols.number, "", "imports"))

@@ -17,6 +17,6 @@ def lsp(
     ] = False,
 ) -> None:
     """Start the language server. Editors do: it speaks LSP over stdin and stdout."""
-    from dspec.lsp.server import serve
+    from .language_server import serve
 
     serve(log_file)

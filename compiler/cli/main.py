@@ -2,7 +2,7 @@
 
 No user ever sees a traceback: a `DspecError` prints its message and help, anything else is a bug,
 which leaves a report file and says where it is. What it takes to read arguments and to draw is imported
-only once it is needed: most runs are of `dspc check` and `dspc fmt`, by hooks and editors (`quick`).
+only once it is needed: most runs are of `dspc check`, `dspc fmt` and `dspc lsp`, by hooks and editors (`quick`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ def main() -> None:
 
     from dspec.runtime.errors import DspecError
 
-    from .console import Exit, exit_code, print_error
     from .quick import quickly
     from .streams import guarded
 
@@ -37,7 +36,7 @@ def main() -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     out = guarded()
-    code: object = Exit.OK
+    code: object = 0
     try:
         code = quickly(sys.argv[1:], begin)
         if code is None:
@@ -47,28 +46,37 @@ def main() -> None:
             app = make_app(named or COMMANDS)
             begin()
             app()
-            code = Exit.OK
+            code = 0
     except KeyboardInterrupt:
-        code = Exit.INTERRUPTED
+        code = 130
     except SystemExit as leaving:
         code = leaving.code
     except DspecError as error:
+        from .console import exit_code, print_error
+
         print_error(error.message, error.help)
         code = exit_code(error)
     except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
-        from .crash import report_crash
-
-        report = report_crash(error)
-        print_error(
-            f"DS0000: dspc itself failed: {type(error).__name__}: {error}",
-            f"this is a bug, not a mistake of yours; please report it with {report}",
-        )
-        code = Exit.BUG
+        code = _report(error)
     out.flush()
     if out.lost:
+        from .console import Exit, print_error
+
         print_error(f"standard output takes no more: {out.lost}", "what the command did besides is done")
         code = code or Exit.ENVIRONMENT
     sys.exit(code)  # pyright: ignore[reportArgumentType]
+
+
+def _report(error: Exception) -> int:
+    from .console import Exit, print_error
+    from .crash import report_crash
+
+    report = report_crash(error)
+    print_error(
+        f"DS0000: dspc itself failed: {type(error).__name__}: {error}",
+        f"this is a bug, not a mistake of yours; please report it with {report}",
+    )
+    return Exit.BUG
 
 
 def _leave(_signal: int, _frame: object) -> None:

@@ -1,5 +1,5 @@
 """The shortest way through commands that editors, hooks and pipelines run all day: `dspc check` where nothing has changed,
-`dspc fmt` and `dspc --version`.
+`dspc fmt`, `dspc lsp` and `dspc --version`.
 
 It takes what it can answer exactly as the long way would: arguments in their plainest form, and a check whose result is
 remembered. For all else it says nothing, and the command line starts as usual. What it takes to read arguments of any
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def quickly(arguments: Sequence[str], begin: Callable[[], None] = lambda: None) -> Exit | None:
     """The code to leave with, where all is done and said; None where the long way has to be gone. `begin` is called before
-    files are written."""
+    files are written or an editor is served."""
     match arguments:
         case ["--version"]:
             return _version()
@@ -28,6 +28,10 @@ def quickly(arguments: Sequence[str], begin: Callable[[], None] = lambda: None) 
             return _check(words)
         case ["fmt", *words]:
             return _fmt(words, begin)
+        case ["lsp"] | ["lsp", "--stdio"]:
+            return _lsp(None, begin)
+        case ["lsp", "--log-file", file] | ["lsp", "--stdio", "--log-file", file] if file[:1] != "-":
+            return _lsp(file, begin)
         case _:
             return None
 
@@ -90,6 +94,15 @@ def _fmt(words: list[str], begin: Callable[[], None]) -> Exit | None:
     if not sources:
         return format_input(check=check, diff=diff)
     return format_files(sources, check=check, diff=diff)
+
+
+def _lsp(log_file: str | None, begin: Callable[[], None]) -> Exit:
+    from .console import Exit
+    from .language_server import serve
+
+    begin()
+    serve(None if log_file is None else Path(log_file))
+    return Exit.OK
 
 
 def check_cache(source: Path) -> FolderCache:

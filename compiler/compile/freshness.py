@@ -33,8 +33,7 @@ def result_in(path: Path, prepared: Prepared, name: str, record: CompileRecord |
     except ArtifactError:
         return None
     told = artifact.provenance
-    now = recipe(resolved)
-    then = told.model_copy(update={member: getattr(now, member) for member in now.model_fields_set})
+    then = told.model_copy(update=recipe(resolved))
     if (
         artifact.name != name
         or not is_whole(artifact)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from typing import Literal, TypedDict
 
 from dspec.runtime.artifact.artifact import FlawName, Provenance, StepRecord
 from dspec.runtime.schema.ensemble import Runnable
@@ -34,24 +35,34 @@ def provenance(
 ) -> Provenance:
     """Of `emitted`, which the block's steps led to: each of those that ran by name, its result, and what it took."""
     steps = {step.name: step for step in resolved.optimize.steps}
-    return recipe(resolved).model_copy(
-        update={
-            "toolchain": f"dspc {_version()}",
-            "models": _models(project, resolved, emitted),
-            "steps": tuple(_record(resolved, steps[name], result, took) for name, result, took in outcomes),
-            "calls": spent.calls,
-            "input_tokens": spent.total.input_tokens,
-            "output_tokens": spent.total.output_tokens,
-            "cost_usd": spent.total.known_usd,
-            "unanswered": unanswered or None,
-            "answers": _answers(spent.flaws),
-        }
+    return Provenance(
+        toolchain=f"dspc {_version()}",
+        models=_models(project, resolved, emitted),
+        steps=tuple(_record(resolved, steps[name], result, took) for name, result, took in outcomes),
+        calls=spent.calls,
+        input_tokens=spent.total.input_tokens,
+        output_tokens=spent.total.output_tokens,
+        cost_usd=spent.total.known_usd,
+        unanswered=unanswered or None,
+        answers=_answers(spent.flaws),
+        **recipe(resolved),
     )
 
 
-def recipe(resolved: Resolved) -> Provenance:
-    """What is known of a compile before it has run: hashes of what it starts from, and the seed."""
-    return Provenance(
+class Recipe(TypedDict):
+    """What is known of a compile before it has run, by the members of `Provenance`: hashes of what it starts from, and
+    the seed."""
+
+    source: str
+    data: dict[str, str]
+    metric: str
+    options: str
+    seeds: dict[str, int]
+    scoring: Literal["none"] | None
+
+
+def recipe(resolved: Resolved) -> Recipe:
+    return Recipe(
         source=program_digest(resolved.student),
         data={"train": rows_digest(resolved.train), "val": rows_digest(resolved.val)},
         metric=metric_digest(resolved.metric),

@@ -10,7 +10,6 @@ and not when it touches text that an earlier one changes. So the result depends 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -43,7 +42,7 @@ def suggestions(
     """
     written = location.text.strip('"')
     meant = None if guess else the_slip(written, [name.strip('"') for name in names])
-    if meant and declared and not (_said(location, written) == 1 and _said(location, meant) > 1):
+    if meant and declared and not (location.source.says(written) == 1 and location.source.says(meant) > 1):
         meant = None
     return tuple(
         Fix(
@@ -53,19 +52,6 @@ def suggestions(
         )
         for name in names
     )
-
-
-def _said(location: Location, name: str) -> int:
-    """How often a file says a name. A plain search finds it, so that a long file takes no time."""
-    text, found, at = location.source.searched(), 0, -1
-    while name and (at := text.find(name, at + 1)) >= 0:
-        found += not _IN_WORD.search(
-            text[max(0, at - 1) : at] + " " + text[at + len(name) : at + len(name) + 1]
-        )
-    return found
-
-
-_IN_WORD = re.compile(r"\w")
 
 
 def insert(location: Location, text: str, *, safe: bool = False) -> Fix:

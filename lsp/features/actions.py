@@ -14,6 +14,7 @@ from dspec.compiler.diagnostics.fixes import apply_fixes
 from dspec.compiler.diagnostics.record import Diagnostic, Edit, Fix, Severity
 from dspec.compiler.project.source import Location
 
+from ..work import Work
 from .refactorings import refactorings
 from .rename import texts_after
 
@@ -60,17 +61,23 @@ class Action(Struct, frozen=True):
 
 def actions(
     analysis: Analysis, found: Sequence[Diagnostic], start: int, end: int, files: ProjectView
-) -> list[Action]:
-    """What can be done about the text from `start` to `end`, where this was `found` in the file.
+) -> Work[list[Action]]:
+    """What can be done about the text from `start` to `end`, where this was `found` in the file; a try in each piece.
 
     A fix that may be a wrong guess is tried first: it is not offered where it brings another error or warning.
     """
     here = [one for one in found if _touches(one.primary.location, start, end)]
     tries = _Tries(analysis, files)
-    listed = [one for one in (*_fixes(here), *_allowing(here)) if one.sure or tries.help(one)]
+    listed: list[Action] = []
+    for one in (*_fixes(here), *_allowing(here)):
+        if one.sure or tries.help(one):
+            listed.append(one)
+        if not one.sure and tries.left:
+            yield
     done = set[str]()
     for one in refactorings(analysis, start, end, lambda: files.seeing(analysis)):
         action = Action(one.title, one.kind, one.edits)
+        yield
         if one.way_of not in done and (not one.way_of or tries.help(action, ("error",))):
             done.update([one.way_of] if one.way_of else [])
             listed.append(action)
@@ -84,13 +91,13 @@ class _Tries:
     def __init__(self, analysis: Analysis, files: ProjectView) -> None:
         self._analysis, self._files = analysis, files
         self._trial: Trying | None = None
-        self._left = MAX_TRIED
+        self.left = MAX_TRIED
 
     def help(self, action: Action, severities: Sequence[Severity] = ("error", "warning")) -> bool:
         """Whether what an action is about is gone then, and nothing new is as severe."""
-        if self._left <= 0:
+        if self.left <= 0:
             return False
-        self._left -= 1 + len(self._analysis.source.text) // _A_TRY
+        self.left -= 1 + len(self._analysis.source.text) // _A_TRY
         if self._trial is None:
             self._trial = self._files.trial(self._analysis.source.path)
         before, after = self._analysis.diagnostics, self._trial.found(texts_after(action.edits))

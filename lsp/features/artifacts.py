@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from msgspec import Struct
+
 from dspec.compiler.check.session import Session
 from dspec.compiler.check.symbols import Symbol
 from dspec.runtime.artifact.artifact import Artifact, read_artifact
@@ -19,7 +21,7 @@ MAX_BYTES = 4 << 20
 
 def compiled(session: Session, symbol: Symbol) -> Artifact | None:
     """The artifact of a block of the root file, if there is one inside the project that can be read."""
-    place = session.folder / "compiled" / f"{symbol.name}{SUFFIX}"
+    place = place_of(session.folder, symbol.name)
     try:
         real = place.resolve(strict=True)
         status = real.stat()
@@ -28,6 +30,31 @@ def compiled(session: Session, symbol: Symbol) -> Artifact | None:
     if not real.is_relative_to(session.root) or "." in symbol.key or status.st_size > MAX_BYTES:
         return None
     return _read(real, status.st_mtime_ns, status.st_size)
+
+
+def place_of(folder: Path, name: str) -> Path:
+    """Where `dspc compile` puts the artifact of a block of a file in `folder`."""
+    return folder / "compiled" / f"{name}{SUFFIX}"
+
+
+class ArtifactMove(Struct, frozen=True):
+    """An artifact that is called like a block which gets another name."""
+
+    before: Path
+    after: Path
+
+
+def moved(symbol: Symbol, new: str) -> ArtifactMove | None:
+    """The artifact of a block that is to be called `new`: none where there is no such file, or one of the new name."""
+    if symbol.kind != "optimize":
+        return None
+    folder = symbol.location.source.path.parent
+    move = ArtifactMove(place_of(folder, symbol.name), place_of(folder, new))
+    try:
+        fits = move.before.is_file() and not move.before.is_symlink() and not move.after.exists()
+    except OSError:
+        return None
+    return move if fits else None
 
 
 @lru_cache(maxsize=16)

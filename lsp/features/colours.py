@@ -33,12 +33,6 @@ from dspec.grammar.walk import children
 from dspec.runtime.running.strategies.table import STRATEGIES
 from dspec.runtime.values.functions import FUNCTIONS
 
-TOKEN_TYPES = (
-    "namespace", "type", "struct", "class", "function", "variable", "parameter", "property", "enumMember",
-    "keyword", "string", "number", "comment",
-)  # fmt: skip
-MODIFIERS = ("declaration", "defaultLibrary", "readonly")
-
 _OF_SYMBOLS: dict[SymbolKind, str] = {
     "import": "namespace",
     "type": "type",
@@ -66,7 +60,7 @@ _OF_SYMBOLS: dict[SymbolKind, str] = {
 
 
 class Coloured(Struct, frozen=True):
-    """A stretch within one line; `type` and `modifiers` are those of the legend."""
+    """A stretch within one line; `type` and `modifiers` are those of the legend (`token_types`)."""
 
     start: int
     end: int

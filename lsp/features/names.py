@@ -22,6 +22,7 @@ from dspec.grammar.tree import (
 from dspec.grammar.walk import children
 from dspec.runtime.schema.types import DictOf, ListOf, OneOfRecords, OptionalOf, RecordRef
 
+from ..work import Work, whole
 from .strings import data_file, function_place, imported, role_of
 from .words import CursorWord, word_at
 
@@ -61,6 +62,11 @@ def same(analysis: Analysis, symbol: Symbol) -> frozenset[Spot]:
 
 def mentions(analyses: Iterable[Analysis], declared: frozenset[Spot]) -> list[Mention]:
     """Every place where the name stands that is declared there, each once, in the order of files and places."""
+    return whole(mentioned(analyses, declared))
+
+
+def mentioned(analyses: Iterable[Analysis], declared: frozenset[Spot]) -> Work[list[Mention]]:
+    """`mentions`, an analysis in each piece."""
     found: dict[Spot, Mention] = {}
     for analysis in analyses:
         for symbol in analysis.symbols.declared:
@@ -69,6 +75,7 @@ def mentions(analyses: Iterable[Analysis], declared: frozenset[Spot]) -> list[Me
         for use in analysis.symbols.uses:
             if spot(use.symbol.location) in declared:
                 found.setdefault(spot(use.location), Mention(use.location, False))
+        yield
     return [found[key] for key in sorted(found)]
 
 

@@ -21,12 +21,13 @@ from dspec.grammar.tree import Argument, FieldItem, Return
 from dspec.grammar.walk import way_to
 from dspec.runtime.running.strategies.table import added
 
+from ..work import Work, gathered
 from .names import Mention, Spot, mentions, named_at, same, spot
 
 _FIELDS = ("input", "output", "parameter")
 _NAME = re.compile(r"[^\W\d]\w*")
-Again = Callable[[Path, Mapping[Path, str]], Analysis]
-"""Analyses a source again where these texts stand in for files."""
+Again = Callable[[Sequence[Path], Mapping[Path, str]], Iterable[Analysis]]
+"""Analyses sources again where these texts stand in for files."""
 
 
 class RenameRefused(Exception):
@@ -68,7 +69,7 @@ def renamable(analysis: Analysis, offset: int) -> tuple[Location, Symbol]:
 
 def rename(
     analysis: Analysis, offset: int, new: str, seeing: Sequence[Analysis], again: Again
-) -> tuple[Edit, ...]:
+) -> Work[tuple[Edit, ...]]:
     """The edits that call it `new`. `seeing` are the analyses of all files that see this one. Raises RenameRefused."""
     _, symbol = renamable(analysis, offset)
     if not _NAME.fullmatch(new):
@@ -79,12 +80,12 @@ def rename(
         raise RenameRefused(f"`{new}` is a word of the language")
     if symbol.kind in _FIELDS and (taken := {new, symbol.name} & added()):
         raise RenameRefused(f"`{taken.pop()}` is what strategies call an output that they add")
-    declared = same(analysis, symbol)
-    found = mentions(seeing, declared)
     if new == symbol.name:
         return ()
+    declared = same(analysis, symbol)
+    found = mentions(seeing, declared)
     edits = tuple(_edit(analysis, one, symbol, new) for one in found)
-    _try(edits, found, declared, seeing, new, again)
+    yield from _try(edits, found, declared, seeing, new, again)
     return edits
 
 
@@ -131,7 +132,7 @@ def _try(
     seeing: Sequence[Analysis],
     new: str,
     again: Again,
-) -> None:
+) -> Work[None]:
     """Raises RenameRefused where the new name changes more than the name."""
     texts = texts_after(edits)
     moved = {path: _moved(found) for path, (_, found) in by_file(edits).items()}
@@ -140,7 +141,7 @@ def _try(
         path, start = place
         return (path, moved[path](start)) if path in moved else place
 
-    results = [again(one.source.path, texts) for one in seeing]
+    results = yield from gathered(again([one.source.path for one in seeing], texts))
     known = Counter(_told(one) for analysis in seeing for one in analysis.diagnostics)
     worse: list[Diagnostic] = []
     places = frozenset(map(there, declared))

@@ -2,25 +2,29 @@
 
 An answer is a function of a document and its analysis, or of the project alone. It computes with `features`, which
 know nothing of the protocol, and gives the protocol's types. It is made at once, since an edit changes what the analysis
-knows in place.
+knows in place; or in pieces (`Work`), where it may take long: then it is given up when a document changes, or somebody
+cancels it. `features` bring the compiler along, so an answer imports them when it is first asked for: an editor is told
+what the server can do before that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 from msgspec import Struct
 
-from dspec.compiler.check.analysis import Analysis
-from dspec.compiler.diagnostics.record import Diagnostic
-
 from ..client import Client
-from ..documents import Document
-from ..features.facts import NOTHING, DataFacts
 from ..text import ClientPosition, Text
-from ..workspace import Workspace
+
+if TYPE_CHECKING:
+    from dspec.compiler.check.analysis import Analysis
+    from dspec.compiler.diagnostics.record import Diagnostic
+
+    from ..documents import Document
+    from ..features.facts import DataFacts
+    from ..workspace import Workspace
 
 
 class WorkspaceRequest(Struct, frozen=True):
@@ -36,7 +40,7 @@ class EditorRequest(WorkspaceRequest, frozen=True):
 
     document: Document
     analysis: Analysis
-    facts: DataFacts = NOTHING
+    facts: DataFacts
     """What the data told when it was last read."""
     find: Callable[[], Sequence[Diagnostic]] = tuple
 
@@ -68,6 +72,8 @@ class EditorFeature(Struct, frozen=True):
     answer: Callable[[EditorRequest], object]
     options: object | None = None
     """What the editor is told of it beforehand."""
+    title: str = ""
+    """What the editor shows of it where it takes long; only work in pieces does."""
     offered: Callable[[Client], bool] = lambda client: True
     """Whether an editor that can do this much is told of it."""
     nothing: object = None
@@ -80,6 +86,7 @@ class WorkspaceFeature(Struct, frozen=True):
     method: str
     answer: Callable[[WorkspaceRequest], object]
     options: object | None = None
+    title: str = ""
     offered: Callable[[Client], bool] = lambda client: True
 
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lsprotocol import types
 from pygls.uris import to_fs_path
 
-from dspec.compiler.check.analysis import Analysis
-from dspec.compiler.check.symbols import Symbol
-from dspec.compiler.project.loading import resolved
-from dspec.compiler.project.source import Location
-
-from ..features.calls import callable_at, incoming, outgoing
 from ..text import ClientPosition
-from ..workspace import Workspace
+from ..work import Work, gathered
 from .base import EditorFeature, EditorRequest, WorkspaceFeature, WorkspaceRequest
 from .symbols import KINDS
 
+if TYPE_CHECKING:
+    from dspec.compiler.check.analysis import Analysis
+    from dspec.compiler.check.symbols import Symbol
+    from dspec.compiler.project.source import Location
+
+    from ..workspace import Workspace
+
 
 def _prepare(asked: EditorRequest) -> list[types.CallHierarchyItem]:
+    from ..features.calls import callable_at
+
     symbol = callable_at(asked.analysis, asked.offset)
     return [_item(asked.workspace, symbol)] if symbol is not None else []
 
@@ -38,6 +42,10 @@ def _item(workspace: Workspace, symbol: Symbol) -> types.CallHierarchyItem:
 
 def _found(asked: WorkspaceRequest) -> tuple[Analysis, Symbol] | None:
     """The declaration that an item of an earlier answer stands for, as it is now."""
+    from dspec.compiler.project.loading import resolved
+
+    from ..features.calls import callable_at
+
     item: types.CallHierarchyItem = asked.params.item
     path = to_fs_path(item.uri)
     if path is None or not asked.workspace.knows(resolved(Path(path))):
@@ -53,18 +61,23 @@ def _ranges(asked: WorkspaceRequest, places: tuple[Location, ...]) -> list[types
     return [asked.workspace.range(one.source, one.start, one.end) for one in places]
 
 
-def _incoming(asked: WorkspaceRequest) -> list[types.CallHierarchyIncomingCall]:
+def _incoming(asked: WorkspaceRequest) -> Work[list[types.CallHierarchyIncomingCall]]:
+    from ..features.calls import incoming
+
     found = _found(asked)
     if found is None:
         return []
     analysis, symbol = found
+    seeing = yield from gathered(asked.workspace.seeing(analysis))
     return [
         types.CallHierarchyIncomingCall(_item(asked.workspace, one.symbol), _ranges(asked, one.places))
-        for one in incoming(asked.workspace.seeing(analysis), symbol.location)
+        for one in incoming(seeing, symbol.location)
     ]
 
 
 def _outgoing(asked: WorkspaceRequest) -> list[types.CallHierarchyOutgoingCall]:
+    from ..features.calls import outgoing
+
     found = _found(asked)
     if found is None:
         return []
@@ -76,6 +89,6 @@ def _outgoing(asked: WorkspaceRequest) -> list[types.CallHierarchyOutgoingCall]:
 
 FEATURES = (
     EditorFeature(types.TEXT_DOCUMENT_PREPARE_CALL_HIERARCHY, _prepare),
-    WorkspaceFeature(types.CALL_HIERARCHY_INCOMING_CALLS, _incoming),
+    WorkspaceFeature(types.CALL_HIERARCHY_INCOMING_CALLS, _incoming, title="Looking for calls"),
     WorkspaceFeature(types.CALL_HIERARCHY_OUTGOING_CALLS, _outgoing),
 )

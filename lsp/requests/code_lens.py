@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lsprotocol import types
 
 from ..convert import to_range
-from ..features.lenses import Lens, lenses
 from .base import EditorFeature, EditorRequest
+
+if TYPE_CHECKING:
+    from ..features.lenses import Lens
 
 
 def _answer(asked: EditorRequest) -> list[types.CodeLens]:
+    from ..features.lenses import lenses
+
     return [_lens(asked, one) for one in lenses(asked.analysis, asked.facts, asked.client.commands)]
 
 

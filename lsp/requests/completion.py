@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lsprotocol import types
 
 from ..convert import KINDS, to_range
-from ..features.completion import complete
-from ..features.offers import Offer
 from .base import EditorFeature, EditorRequest, WorkspaceFeature, WorkspaceRequest
 from .kept import KeptAnswers
 
-_kept = KeptAnswers[tuple[Offer, ...]](8)
+if TYPE_CHECKING:
+    from ..features.offers import Offer
+
+_kept: KeptAnswers[tuple[Offer, ...]] = KeptAnswers(8)
 """Answers of which an editor may ask for the docs."""
 
 
 def _answer(asked: EditorRequest) -> types.CompletionList:
     """In our order, whatever the client's taste."""
+    from ..features.completion import complete
+
     offset = asked.offset
     found = complete(asked.analysis, offset, asked.found)
     place = to_range(asked.text, found.start, offset)

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lsprotocol import types
 
 from ..convert import to_range
-from ..features.formatting import LineChange, format_closed, format_range, format_whole, indent_line
 from .base import EditorFeature, EditorRequest
+
+if TYPE_CHECKING:
+    from ..features.formatting import LineChange
 
 
 def _whole(asked: EditorRequest) -> list[types.TextEdit]:
+    from ..features.formatting import format_whole
+
     return _edits(asked, format_whole(asked.text.content))
 
 
 def _range(asked: EditorRequest) -> list[types.TextEdit]:
+    from ..features.formatting import format_range
+
     return _edits(asked, format_range(asked.analysis.tree, *asked.span(asked.params.range)))
 
 
 def _on_type(asked: EditorRequest) -> list[types.TextEdit]:
+    from ..features.formatting import format_closed, indent_line
+
     act = format_closed if asked.params.ch == "}" else indent_line
     return _edits(asked, act(asked.analysis.tree, asked.offset))
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from lsprotocol import types
 
 from ..convert import to_range
-from ..features.hover import hover
-from ..features.markdown import without_markup
 from .base import EditorFeature, EditorRequest
 
 
 def _answer(asked: EditorRequest) -> types.Hover | None:
+    from ..features.hover import hover
+    from ..features.markdown import without_markup
+
     found = hover(asked.analysis, asked.offset, asked.facts)
     if found is None:
         return None

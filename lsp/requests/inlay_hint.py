@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lsprotocol import types
 
 from ..convert import to_range
-from ..features.hints import Hint, hints
 from .base import EditorFeature, EditorRequest
+
+if TYPE_CHECKING:
+    from ..features.hints import Hint
 
 
 def _answer(asked: EditorRequest) -> list[types.InlayHint]:
+    from ..features.hints import hints
+
     start, end = asked.span(asked.params.range)
     return [_hint(asked, one) for one in hints(asked.analysis, asked.facts, start, end)]
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lsprotocol import types
 
 from ..convert import to_range
-from ..features.brackets import Fold, folds, growing
-from ..features.links import links
 from .base import EditorFeature, EditorRequest
+
+if TYPE_CHECKING:
+    from ..features.brackets import Fold
 
 
 def _folding(asked: EditorRequest) -> list[types.FoldingRange]:
+    from ..features.brackets import folds
+
     found = (_fold(asked, one) for one in folds(asked.analysis.tree))
     return [one for one in found if one is not None]
 
@@ -30,6 +35,8 @@ def _selection(asked: EditorRequest) -> list[types.SelectionRange]:
 
 
 def _grown(asked: EditorRequest, offset: int) -> types.SelectionRange:
+    from ..features.brackets import growing
+
     found: types.SelectionRange | None = None
     for start, end in reversed(growing(asked.analysis.tree, offset)):
         found = types.SelectionRange(to_range(asked.text, start, end), found)
@@ -38,6 +45,8 @@ def _grown(asked: EditorRequest, offset: int) -> types.SelectionRange:
 
 
 def _links(asked: EditorRequest) -> list[types.DocumentLink]:
+    from ..features.links import links
+
     return [
         types.DocumentLink(
             to_range(asked.text, one.start, one.end),

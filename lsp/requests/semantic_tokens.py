@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from array import array
+from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
-from ..features.colours import MODIFIERS, TOKEN_TYPES, Coloured, colours
+from ..features.token_types import MODIFIERS, TOKEN_TYPES
 from ..text import Text
 from .base import EditorFeature, EditorRequest
 from .kept import KeptAnswers
+
+if TYPE_CHECKING:
+    from ..features.colours import Coloured
 
 LEGEND = types.SemanticTokensLegend(list(TOKEN_TYPES), list(MODIFIERS))
 _TYPES = {name: number for number, name in enumerate(TOKEN_TYPES)}
@@ -42,16 +46,22 @@ def _named(numbers: list[int]) -> str:
 
 
 def _full(asked: EditorRequest) -> types.SemanticTokens:
+    from ..features.colours import colours
+
     numbers = _numbers(colours(asked.analysis), asked.text)
     return types.SemanticTokens(numbers, _named(numbers))
 
 
 def _range(asked: EditorRequest) -> types.SemanticTokens:
+    from ..features.colours import colours
+
     start, end = asked.span(asked.params.range)
     return types.SemanticTokens(_numbers(colours(asked.analysis, start, end), asked.text))
 
 
 def _delta(asked: EditorRequest) -> types.SemanticTokens | types.SemanticTokensDelta:
+    from ..features.colours import colours
+
     before = _kept.get(asked.params.previous_result_id)
     numbers = _numbers(colours(asked.analysis), asked.text)
     name = _named(numbers)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from lsprotocol import types
 
-from ..features.signature_help import signature_help
 from ..text import Text
 from .base import EditorFeature, EditorRequest
 
 
 def _answer(asked: EditorRequest) -> types.SignatureHelp | None:
+    from ..features.signature_help import signature_help
+
     found = signature_help(asked.analysis, asked.offset)
     if found is None:
         return None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lsprotocol import types
 
-from dspec.compiler.project.source import Source
-from dspec.grammar import parse
-
 from ..convert import to_range
-from ..features.outline import Outline, OutlineKind, matches, outline
 from ..text import Text
+from ..work import Work
 from .base import EditorFeature, EditorRequest, WorkspaceFeature, WorkspaceRequest
+
+if TYPE_CHECKING:
+    from ..features.outline import Outline, OutlineKind
 
 MAX_FOUND = 500
 KINDS: dict[OutlineKind, types.SymbolKind] = {
@@ -36,6 +38,8 @@ KINDS: dict[OutlineKind, types.SymbolKind] = {
 
 
 def _document(asked: EditorRequest) -> list[types.DocumentSymbol] | list[types.SymbolInformation]:
+    from ..features.outline import outline
+
     found = outline(asked.analysis.tree)
     if asked.client.nested_symbols:
         return [_nested(one, asked.text) for one in found]
@@ -58,36 +62,28 @@ def _flat(one: Outline, text: Text, uri: str, container: str) -> types.SymbolInf
     return types.SymbolInformation(place, one.name, KINDS[one.kind], container_name=container or None)
 
 
-def _workspace(asked: WorkspaceRequest) -> list[types.SymbolInformation]:
+def _workspace(asked: WorkspaceRequest) -> Work[list[types.SymbolInformation]]:
     """The declarations of all sources of the projects that are open, the best matches first."""
+    from ..features.outline import matches
+
     query = asked.params.query
     found: list[tuple[tuple[bool, int], types.SymbolInformation]] = []
     for root in asked.workspace.folders():
         for path in asked.workspace.sources(root):
-            text = asked.workspace.text(path, root)
-            if text is None:
+            known = asked.workspace.outline(path, root)
+            yield
+            fitting = [one for one in known[1] if matches(one.name, query)] if known is not None else []
+            if known is None or not fitting:
                 continue
-            source = Source(path, path.relative_to(root).as_posix(), text)
-            for one in outline(parse(text)):
-                if matches(one.name, query):
-                    place = types.Location(
-                        asked.workspace.uri(path),
-                        asked.workspace.range(source, one.name_start, one.name_end),
-                    )
-                    rank = (not one.name.lower().startswith(query.lower()), len(one.name))
-                    found.append(
-                        (
-                            rank,
-                            types.SymbolInformation(
-                                place, one.name, KINDS[one.kind], container_name=source.name
-                            ),
-                        )
-                    )
+            text, uri = Text(known[0], asked.workspace.encoding), asked.workspace.uri(path)
+            for one in fitting:
+                rank = (not one.name.lower().startswith(query.lower()), len(one.name))
+                found.append((rank, _flat(one, text, uri, path.relative_to(root).as_posix())))
     found.sort(key=lambda each: each[0])
     return [one for _, one in found[:MAX_FOUND]]
 
 
 FEATURES = (
     EditorFeature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, _document),
-    WorkspaceFeature(types.WORKSPACE_SYMBOL, _workspace),
+    WorkspaceFeature(types.WORKSPACE_SYMBOL, _workspace, title="Looking for declarations"),
 )

@@ -6,7 +6,9 @@ parsing are in `adapters` and `values`.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictFloat, StrictInt
 
@@ -20,9 +22,25 @@ class Frozen(BaseModel):
 
     Pydantic builds the validator of a class with `defer_build` when the first of its values is made. Most files need
     few of the classes; those that the others are built from are built at once, so that they are built once.
+
+    Nobody asks which fields were given and which have their defaults. A set of them for each value would be a quarter of the
+    memory of programs, so the values of a class share one that names all fields.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def model_post_init(self, context: object, /) -> None:
+        object.__setattr__(self, "__pydantic_fields_set__", _fields(type(self)))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copied = super().model_copy(update=update, deep=deep)
+        object.__setattr__(copied, "__pydantic_fields_set__", _fields(type(self)))
+        return copied
+
+
+@cache
+def _fields(model: type[BaseModel]) -> set[str]:
+    return set(model.model_fields)
 
 
 class Scalar(Frozen):

@@ -61,7 +61,7 @@ from dspec.runtime.schema.expressions import BinaryOp, Constant, If
 from dspec.runtime.schema.program import LM, Program, Signature
 from dspec.runtime.schema.types import STR
 
-SEEDS = range(20 if os.environ.get("DSPEC_DEEP") == "1" else 4)
+SEEDS = range(20 if os.environ.get("DSPEC_DEEP") else 4)
 
 Latency = Callable[[], float]
 

@@ -29,7 +29,7 @@ from dspec.compiler.project.source import Location
 from dspec.grammar import parse
 from dspec.lsp.data import Answers, Later
 
-DEEP = os.environ.get("DSPEC_DEEP") == "1"
+DEEP = bool(os.environ.get("DSPEC_DEEP"))
 CORPUS = Path(__file__).parent / "corpus"
 MAIN, LIB, OTHER = "main.dspec", "lib.dspec", "other.dspec"
 PIECES = (
@@ -310,6 +310,29 @@ def test_after_any_edits_the_state_is_that_of_a_check_from_nothing(
         kept, fresh = known(editor.kept()), known(editor.fresh())
         for what, found in fresh.items():
             assert kept[what] == found, (what, done)
+
+
+def test_names_that_would_fit_stand_in_the_order_of_the_imports_also_when_that_changes(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "dspec.toml").touch()
+    one, two = 'import "one.dspec" as one\n', 'import "two.dspec" as two\n'
+    use = "module ask = Predict(one.A)\nmodule tell = Predict(two.B)\nmodule wrong = Predict(Missing)\n"
+    texts = {
+        "one.dspec": "dspec 1\nsignature A { input a: str; output b: str }\n",
+        "two.dspec": "dspec 1\nsignature B { input a: str; output b: str }\n",
+    }
+    files = Files({(tmp_path / name).resolve(): text for name, text in texts.items()})
+    main = (tmp_path / MAIN).resolve()
+    files.edit(main, f"dspec 1\n{one}{two}{use}")
+    checking = ProjectCheck(tmp_path / MAIN, files, probe=False, noting=True)
+
+    def helps() -> list[str | None]:
+        return [found.help for found in analysed(checking).diagnostics if found.code == "DS0201"]
+
+    assert helps() == ["2 names would fit here: `one.A` and `two.B`"]
+    files.edit(main, f"dspec 1\n{two}{one}{use}")
+    assert helps() == ["2 names would fit here: `two.B` and `one.A`"]
 
 
 def test_a_check_ends_after_its_steps_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

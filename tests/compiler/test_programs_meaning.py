@@ -33,7 +33,7 @@ lm mini { model = "embedded/icl" }
 module ask = Predict(sig(question -> answer, ok: bool))
 module other = Predict(sig(question -> answer, ok: bool, note))
 """
-EXAMPLES = 400 if os.environ.get("DSPEC_DEEP") == "1" else 60
+EXAMPLES = 400 if os.environ.get("DSPEC_DEEP") else 60
 
 Value = str | bool | list[str] | dict[str, str | bool] | list[dict[str, str | bool]]
 Scope = dict[str, Value]

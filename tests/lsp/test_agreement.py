@@ -24,7 +24,7 @@ from dspec.compiler.check.analysis import Analysis, analyse
 from dspec.grammar import Token, tokenize
 from dspec.lsp.features.completion import Offer, complete
 
-DEEP = os.environ.get("DSPEC_DEEP") == "1"
+DEEP = bool(os.environ.get("DSPEC_DEEP"))
 PLACES = 10 if DEEP else 4
 """How many names are taken out of each program."""
 

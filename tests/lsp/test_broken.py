@@ -29,9 +29,10 @@ from dspec.lsp.features.names import definitions, mentions, named_at, same, type
 from dspec.lsp.features.outline import outline
 from dspec.lsp.features.rename import RenameRefused, rename, texts_after
 from dspec.lsp.features.signature_help import signature_help
+from dspec.lsp.work import whole
 from dspec.lsp.workspace import Trial
 
-DEEP = os.environ.get("DSPEC_DEEP") == "1"
+DEEP = bool(os.environ.get("DSPEC_DEEP"))
 PATH = Path("/nowhere/main.dspec")
 
 
@@ -96,8 +97,16 @@ def test_edits_fit_the_text(text: str, first: float, last: float) -> None:
         indent_line(analysis.tree, start),
     ):
         applied(text, found)
-    for action in actions(analysis, analysis.diagnostics[:2], start, end, Alone()):
+    for action in whole(actions(analysis, analysis.diagnostics[:2], start, end, Alone())):
         texts_after(action.edits)
     for one in analysis.symbols.declared[:2]:
         with suppress(RenameRefused):
-            rename(analysis, one.location.start, "renamed_here", [analysis], Alone().analysis)
+            whole(
+                rename(
+                    analysis,
+                    one.location.start,
+                    "renamed_here",
+                    [analysis],
+                    lambda paths, texts: [Alone().analysis(one, texts) for one in paths],
+                )
+            )

@@ -32,6 +32,7 @@ from dspec.lsp.features.names import definitions, mentions, named_at, same, type
 from dspec.lsp.features.outline import Outline, outline
 from dspec.lsp.features.rename import RenameRefused, edited, rename, texts_after
 from dspec.lsp.features.signature_help import signature_help
+from dspec.lsp.work import whole
 from dspec.lsp.workspace import Workspace
 
 LISTED = 12
@@ -102,7 +103,7 @@ def _rename(case: Case) -> str:
     def told(offset: int) -> Iterator[str]:
         analysis = analysed(case.text)
         try:
-            found = rename(analysis, offset, new, list(files.seeing(analysis)), files.analysis)
+            found = whole(rename(analysis, offset, new, list(files.seeing(analysis)), files.together))
         except RenameRefused as refused:
             yield f"refused: {refused}"
             return
@@ -192,7 +193,7 @@ def _actions(case: Case) -> str:
     def told(start: int, end: int) -> Iterator[str]:
         analysis = analysed(case.text)
         own = [one for one in analysis.diagnostics if one.primary.location.source is analysis.source]
-        for one in actions(analysis, own, start, end, workspace(case.text)):
+        for one in whole(actions(analysis, own, start, end, workspace(case.text))):
             sure = " (sure)" if one.sure else ""
             yield f"{one.kind}: {one.title}{sure} {' '.join(each.code for each in one.solves)}".rstrip()
             after = edited(case.text, one.edits)

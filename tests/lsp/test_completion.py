@@ -417,7 +417,7 @@ def test_text_that_ends_anywhere_completes_without_an_error(path: Path) -> None:
         assert "\n" not in before[found.start :] or before[found.start :].count('"""')
 
 
-@settings(max_examples=1_000 if os.environ.get("DSPEC_DEEP") == "1" else 25)
+@settings(max_examples=1_000 if os.environ.get("DSPEC_DEEP") else 25)
 @given(broken_texts, st.floats(0, 1))
 def test_broken_text_completes_anywhere(text: str, where: float) -> None:
     offset = int(len(text) * where)

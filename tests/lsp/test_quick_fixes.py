@@ -14,9 +14,10 @@ from dspec.compiler.check.analysis import Analysis, analyse
 from dspec.lsp.documents import Documents
 from dspec.lsp.features.actions import actions
 from dspec.lsp.features.rename import edited, texts_after
+from dspec.lsp.work import whole
 from dspec.lsp.workspace import Workspace
 
-DEEP = os.environ.get("DSPEC_DEEP") == "1"
+DEEP = bool(os.environ.get("DSPEC_DEEP"))
 UNCOVERING = frozenset(("metric_feedback_for_typo", "one_mistake_one_message", "syntax_misspelt_items"))
 """A slip of the pen is put right, and what stands behind it is then read, and is wrong, too."""
 
@@ -53,7 +54,7 @@ def test_a_quick_fix_removes_its_finding_and_adds_none(folder: Path, part: int) 
             if not one.fixes and one.severity == "error":
                 continue
             place = one.primary.location
-            for action in actions(before, [one], place.start, place.end, files):
+            for action in whole(actions(before, [one], place.start, place.end, files)):
                 if not action.solves:
                     continue
                 tried += 1

@@ -11,6 +11,7 @@ import pytest
 from dspec.compiler.check.analysis import Analysis, analyse
 from dspec.lsp.features.actions import actions
 from dspec.lsp.features.rename import texts_after
+from dspec.lsp.work import whole
 from dspec.lsp.workspace import Trial
 from dspec.runtime.schema.types import JsonValue
 
@@ -48,7 +49,9 @@ def done(text: str, kind: str) -> str:
     text = text.replace("$0", "")
     analysis = analyse(PATH, text=text, probe=False)
     (action,) = [
-        one for one in actions(analysis, analysis.diagnostics, offset, offset, Alone()) if one.kind == kind
+        one
+        for one in whole(actions(analysis, analysis.diagnostics, offset, offset, Alone()))
+        if one.kind == kind
     ]
     return texts_after(action.edits)[PATH]
 

@@ -6,7 +6,7 @@ import json
 import os
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,11 @@ from program_writer import LIBRARY, write_program
 from dspec.compiler.check.analysis import Analysis, analyse
 from dspec.compiler.check.symbols import Symbol
 from dspec.lsp.features.rename import RenameRefused, rename, texts_after
+from dspec.lsp.work import whole
 from dspec.runtime.schema.types import JsonValue
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-DEEP = os.environ.get("DSPEC_DEEP") == "1"
+DEEP = bool(os.environ.get("DSPEC_DEEP"))
 NEW = "renamed_here"
 
 
@@ -45,10 +46,14 @@ def again(path: Path, texts: Mapping[Path, str]) -> Analysis:
     return analyse(path, text=own, probe=False, texts=others)
 
 
+def all_again(paths: Iterable[Path], texts: Mapping[Path, str]) -> list[Analysis]:
+    return [again(path, texts) for path in paths]
+
+
 def check_renamed(analysis: Analysis, symbol: Symbol) -> bool:
     """Whether the name could be changed; fails where that changed more."""
     try:
-        found = rename(analysis, symbol.location.start, NEW, [analysis], again)
+        found = whole(rename(analysis, symbol.location.start, NEW, [analysis], all_again))
     except RenameRefused:
         return False
     texts = texts_after(found)
@@ -62,12 +67,14 @@ def check_renamed(analysis: Analysis, symbol: Symbol) -> bool:
     # And back again.
     place = next(one for one in after.symbols.declared if one.name == NEW and one.kind == symbol.kind)
     if symbol.kind != "column" and analysis.source.path in texts:
-        back = rename(
-            after,
-            place.location.start,
-            symbol.name,
-            [after],
-            lambda path, more: again(path, {**texts, **more}),
+        back = whole(
+            rename(
+                after,
+                place.location.start,
+                symbol.name,
+                [after],
+                lambda paths, more: all_again(paths, {**texts, **more}),
+            )
         )
         assert {**texts, **texts_after(back)}[analysis.source.path] == analysis.source.text
     return True

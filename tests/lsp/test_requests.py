@@ -123,6 +123,38 @@ def test_hover_is_markdown_only_where_that_is_understood(project: Path) -> None:
     editor.close()
 
 
+def test_a_renamed_block_takes_its_artifact_along_where_the_editor_asks_about_it(tmp_path: Path) -> None:
+    text = (
+        'dspec 1\nlm m { model = "embedded/icl" }\nmodule ask = Predict(sig(a -> b))\n'
+        'dataset rows { source = csv("rows.csv"); input a: str; field b: str }\n'
+        "metric right(gold: rows, pred: ask) = gold.b == pred.b\n"
+        "optimize best { program = ask; metric = right; train = rows; step s = LabeledFewShot() }\n"
+    )
+    uri = (tmp_path / "main.dspec").as_uri()
+    artifact = tmp_path / "compiled" / "best.dspc.json"
+    artifact.parent.mkdir()
+    artifact.touch()
+    asks = {"resourceOperations": ["rename"], "changeAnnotationSupport": {}}
+    can = {"workspace": {"workspaceEdit": {"documentChanges": True, **asks}}}
+    for able in (can, CAN):
+        editor = Editor(able)
+        editor.open(uri, text)
+        first, *more = editor.ask("textDocument/rename", at(uri, 5, 10, newName="good"))["documentChanges"]
+        assert first["edits"][0]["newText"] == "good"
+        if able is CAN:
+            assert more == []
+        else:
+            (moved,) = more
+            assert (moved["kind"], moved["oldUri"]) == ("rename", artifact.as_uri())
+            assert moved["newUri"] == (artifact.parent / "good.dspc.json").as_uri()
+        # Neither what has no artifact nor what would lie over another one is moved.
+        (artifact.parent / "other.dspc.json").touch()
+        for line, column, new in ((2, 8, "good"), (5, 10, "other")):
+            changes = editor.ask("textDocument/rename", at(uri, line, column, newName=new))["documentChanges"]
+            assert [one.get("kind") for one in changes] == [None]
+        editor.close()
+
+
 def test_references_and_rename_over_files(client: Editor, project: Path) -> None:
     uri, lib = main_of(project), (project / "lib.dspec").as_uri()
     client.open(lib, (project / "lib.dspec").read_text(encoding="utf-8"))

@@ -7,19 +7,21 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dspc import dspc
 from lsprotocol import types
-from pygls.exceptions import JsonRpcContentModified, JsonRpcInternalError
+from pygls.exceptions import JsonRpcContentModified, JsonRpcInternalError, JsonRpcRequestCancelled
 from rpc import Client
 
 from dspec.compiler.check.analysis import analyse
 from dspec.lsp.requests.base import EditorFeature, EditorRequest
 from dspec.lsp.server import answering, make_server
+from dspec.lsp.work import Work
 
 TICKETS = Path(__file__).resolve().parents[2] / "examples" / "tickets"
 FINE = 'dspec 1\nlm m { model = "embedded/icl" }\nmodule ask = Predict(sig(question -> answer))\n'
@@ -276,6 +278,50 @@ async def test_a_request_for_a_text_that_has_changed_is_refused() -> None:
     server.checks.close()
 
 
+async def test_work_in_pieces_ends_when_it_is_cancelled_or_the_text_changes() -> None:
+    server = make_server()
+    server.documents.open(types.TextDocumentItem(URI, types.LanguageKind.Python, 1, FINE))
+    done: list[int] = []
+
+    def work(asked: EditorRequest) -> Work[int]:
+        for number in range(1_000):
+            done.append(number)
+            yield
+        return len(done)
+
+    handler = answering(server, EditorFeature(types.TEXT_DOCUMENT_REFERENCES, work, title="Counting"))
+    place = types.ReferenceParams(
+        types.ReferenceContext(include_declaration=True),
+        types.TextDocumentIdentifier(URI),
+        types.Position(2, 0),
+    )
+    assert await handler(place) == 1_000
+    stopped = server.showing
+    asked: list[str] = []
+
+    def cancelled_at_once(title: str, cancel: Callable[[], None]) -> AbstractAsyncContextManager[None]:
+        asked.append(title)
+        cancel()
+        return stopped(title, cancel)
+
+    server.showing = cancelled_at_once  # type: ignore[method-assign]
+    done.clear()
+    with pytest.raises(JsonRpcRequestCancelled):
+        await handler(place)
+    assert (asked, len(done)) == (["Counting"], 1)
+    server.showing = stopped  # type: ignore[method-assign]
+    task = asyncio.ensure_future(handler(place))
+    while len(done) < 10:
+        await asyncio.sleep(0)
+    server.documents.change(
+        types.VersionedTextDocumentIdentifier(2, URI), [types.TextDocumentContentChangeWholeDocument("")]
+    )
+    with pytest.raises(JsonRpcContentModified):
+        await task
+    assert len(done) < 20
+    server.close()
+
+
 # Manners ----------------------------------------------------------------------------------------
 
 
@@ -284,7 +330,7 @@ def test_goodbye_in_order_ends_with_0(client: Client) -> None:
     late = client.answer(client.request("textDocument/completion", position(0, 0)))
     assert late["error"]["code"] == -32600
     client.notify("exit", None)
-    assert client.process.wait(10) == 0
+    assert client.process.wait(30) == 0
 
 
 def test_a_client_may_say_that_it_speaks_over_standard_streams(tmp_path: Path) -> None:
@@ -292,9 +338,15 @@ def test_a_client_may_say_that_it_speaks_over_standard_streams(tmp_path: Path) -
     assert (done.code, done.text) == (1, "")
 
 
+def test_a_log_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+    done = dspc("lsp", "--log-file", str(tmp_path / "away" / "log.txt"), cwd=tmp_path)
+    assert (done.code, done.out) == (4, "")
+    assert "the log cannot be written to" in done.err
+
+
 def test_exit_without_shutdown_ends_with_1(client: Client) -> None:
     client.notify("exit", None)
-    assert client.process.wait(10) == 1
+    assert client.process.wait(30) == 1
 
 
 def test_the_end_of_the_input_ends_the_server(client: Client) -> None:
@@ -322,6 +374,7 @@ def test_a_request_before_initialize_is_refused() -> None:
         ("textDocument/completion", [], -32602),
         ("workspace/executeCommand", {"command": "rm"}, -32602),
         ("dspc/unheardOf", {}, -32601),
+        ("textDocument/didSave", {"textDocument": {"uri": URI}}, -32600),
     ],
 )
 def test_nonsense_is_answered_with_an_error(client: Client, method: str, params: object, code: int) -> None:
@@ -353,7 +406,7 @@ def test_the_server_ends_with_the_process_of_its_editor() -> None:
         client.ask("initialize", {"processId": editor.pid, "rootUri": None, "capabilities": {}})
         assert client.process.poll() is None
         editor.communicate(b"\n")
-        assert client.process.wait(20) == 1
+        assert client.process.wait(30) == 1
 
 
 def test_changes_on_disk_are_watched_and_the_server_says_how_it_is(tmp_path: Path) -> None:
@@ -391,7 +444,7 @@ def test_changes_on_disk_are_watched_and_the_server_says_how_it_is(tmp_path: Pat
         )
         client.ask("shutdown", None)
         client.notify("exit", None)
-        assert client.process.wait(20) == 0
+        assert client.process.wait(30) == 0
     assert "never-opened" in log.read_text()
 
 

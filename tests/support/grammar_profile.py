@@ -6,7 +6,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-IS_DEEP = os.environ.get("DSPEC_DEEP") == "1"
+IS_DEEP = bool(os.environ.get("DSPEC_DEEP"))
 thorough = settings(
     max_examples=2_500 if IS_DEEP else 60,
     deadline=None,

@@ -21,10 +21,16 @@ class Client:
     """One server process. Messages are read in a thread, so that nothing here can block for good."""
 
     def __init__(
-        self, *, code: str = SERVE, cwd: Path | None = None, env: Mapping[str, str] | None = None
+        self,
+        *,
+        code: str = SERVE,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        under: Sequence[str] = (),
     ) -> None:
+        """`under` is a command that runs the server's, such as a tracer."""
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", code],
+            [*under, sys.executable, "-P", "-c", code],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
