@@ -27,6 +27,7 @@ COMMANDS = {
     "plan": "plan",
     "compile": "compile_command",
     "run": "run",
+    "batch": "batch",
     "eval": "evaluate",
     "test": "run_declared",
     "show": "show",

@@ -107,6 +107,11 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
         return self.program.outputs
 
     @property
+    def serving(self) -> Serving:
+        """What makes engines for this program, for whoever runs it by other means than calls."""
+        return self._serving
+
+    @property
     def usage(self) -> CallUsage:
         """What all calls took so far, those of views included. Tokens and cost also count calls that failed in the end."""
         return self._log.usage
