@@ -9,29 +9,32 @@ import asyncio
 import csv
 import json
 import sys
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 from ask import messages
 
 
-async def main(rows: str, answers: str, width: int, url: str) -> None:
-    with (
-        open(rows, newline="", encoding="utf-8") as given,
-        open(answers, "w", newline="", encoding="utf-8") as out,
-    ):
-        reader, writer = csv.DictReader(given), csv.writer(out)
+def main(rows: str, answers: str, width: int, url: str) -> None:
+    with Path(rows).open(newline="", encoding="utf-8") as given, Path(answers).open("w", newline="") as out:
+        writer = csv.writer(out)
         writer.writerow(["id", "text", "intent"])
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        asyncio.run(ask_all(csv.DictReader(given), writer, width, url))
 
-            async def work() -> None:
-                for row in reader:
-                    body = {"model": "fake", "messages": messages(row["text"]), "temperature": 0.0}
-                    async with session.post(f"{url}/chat/completions", json=body) as response:
-                        answer = json.loads(await response.read())["choices"][0]["message"]["content"]
-                    writer.writerow([row["id"], row["text"], answer.split("\n")[1]])
 
-            await asyncio.gather(*(work() for _ in range(width)))
+async def ask_all(reader: csv.DictReader[str], writer: Any, width: int, url: str) -> None:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def work() -> None:
+            for row in reader:
+                body = {"model": "fake", "messages": messages(row["text"]), "temperature": 0.0}
+                async with session.post(f"{url}/chat/completions", json=body) as response:
+                    answer = json.loads(await response.read())["choices"][0]["message"]["content"]
+                writer.writerow([row["id"], row["text"], answer.split("\n")[1]])
+
+        await asyncio.gather(*(work() for _ in range(width)))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])

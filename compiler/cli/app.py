@@ -28,6 +28,7 @@ COMMANDS = {
     "compile": "compile_command",
     "run": "run",
     "batch": "batch",
+    "serve": "serve",
     "eval": "evaluate",
     "test": "run_declared",
     "show": "show",

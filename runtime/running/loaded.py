@@ -286,6 +286,15 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
         AnswerError or ProviderError (`dspec.errors`), ConfigurationError for the settings."""
         return self._wait(self._run(inputs, self._viewed(lm, timeout, temperature)))
 
+    async def run_here(self, inputs: Inputs) -> ResultT:
+        """As `call`, for whoever is on the loop that all applications share (`models.background`): without a hop between
+        threads."""
+        return await self._run(inputs, self._view)
+
+    def astream_of(self, inputs: Inputs) -> AsyncAnswerStream[ResultT, PartialT]:
+        """As `astream`, the inputs in a mapping: whatever they are called, none of them is taken for a setting."""
+        return self._astream(inputs)
+
     # For `Application` and for classes that `dspc stubs` writes, which name the inputs ---------------------
 
     async def _acall(
