@@ -30,8 +30,8 @@ JsonSchema = dict[str, JsonValue]
 
 _SCALARS: dict[str, JsonSchema] = {
     "str": {"type": "string"},
-    "date": {"type": "string", "description": "A date, YYYY-MM-DD."},
-    "datetime": {"type": "string", "description": "A date and time in ISO 8601."},
+    "date": {"type": "string", "format": "date", "description": "A date, YYYY-MM-DD."},
+    "datetime": {"type": "string", "format": "date-time", "description": "Date and time, ISO 8601."},
     "image": {"type": "string", "description": "An image: its URL, or a data: URL."},
     "audio": {"type": "string", "description": "Audio: its URL, or a data: URL."},
     "file": {"type": "string", "description": "A file: its URL, or a data: URL."},

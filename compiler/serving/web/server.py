@@ -13,8 +13,10 @@ import base64
 import binascii
 import hmac
 import json
+import logging
 import secrets
 import time
+import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -46,6 +48,11 @@ _BEAT_SECONDS = 15.0
 """A stream that tells nothing for so long says that it is alive."""
 _OPEN = frozenset({"/health", "/ready"})
 """Answered without a key."""
+
+_QUIET = logging.getLogger("dspec.serve.http")
+"""What aiohttp would say of requests that are no HTTP, with a traceback each."""
+_QUIET.addHandler(logging.NullHandler())
+_QUIET.propagate = False
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -130,6 +137,7 @@ class ProgramServer:
         self._runner = web.AppRunner(
             app,
             access_log=None,
+            logger=_QUIET,
             handler_cancellation=True,
             keepalive_timeout=_HEAD_SECONDS - 1,
             auto_decompress=False,
@@ -170,9 +178,13 @@ class ProgramServer:
             response = _refused(refusal.problem)
         except web.HTTPException as refusal:
             response = _refused(WebProblem(refusal.status, "request", refusal.reason))
-            for name in ("Allow",):
-                if name in refusal.headers:
-                    response.headers[name] = refusal.headers[name]
+            if "Allow" in refusal.headers:
+                response.headers["Allow"] = refusal.headers["Allow"]
+        except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback, nor end the server
+            self._log(
+                json.dumps({"bug": f"{type(error).__name__}: {error}", "where": traceback.format_exc()})
+            )
+            response = _refused(WebProblem(500, "server", "the server failed: its log says why"))
         finally:
             self._busy[protocol] -= 1
             self._since[protocol] = time.monotonic()
