@@ -6,6 +6,7 @@ import asyncio
 import json as jsonlib
 import time
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from .session import ThreadsOption, TransportChoice, TransportOption
 if TYPE_CHECKING:
     from dspec.runtime.application import Application
     from dspec.runtime.models.engine import Tally
+    from dspec.runtime.schema.ensemble import Runnable
 
     from .. import ir
     from ..serving.bulk.job import BulkJob
@@ -28,6 +30,11 @@ if TYPE_CHECKING:
 _LINES_EVERY = 10.0
 _DRAWN_EVERY = 0.2
 """Seconds between two tellings of how far it is: a line of a log, and the line on a terminal that is written over."""
+
+
+class ModeChoice(StrEnum):
+    direct = "direct"
+    batch = "batch"
 
 
 def batch(
@@ -76,6 +83,13 @@ def batch(
             show_default=False,
         ),
     ] = None,
+    mode: Annotated[
+        ModeChoice | None,
+        typer.Option(
+            help="batch: by the providers' batch APIs, at half the price for most, within a day. If left out, as its models say.",
+            show_default=False,
+        ),
+    ] = None,
     lm: Annotated[str | None, typer.Option(help="Another model for all of its modules.")] = None,
     api_base: Annotated[str | None, typer.Option(help="Where the model is served.")] = None,
     allow: Annotated[
@@ -103,8 +117,9 @@ def batch(
 
     wall = read_budget(budget or [])
     application = open_target(target, name, lm, api_base, tuple(allow or ()))
+    program = application.program if mode is None else _asked_by(application.program, mode)
     try:
-        sheet = Sheet(rows, application.program, columns=_pairs(column or []), delimiter=delimiter)
+        sheet = Sheet(rows, program, columns=_pairs(column or []), delimiter=delimiter)
         check_out(out, sheet)
         if out.suffix.lower() == ".parquet":
             polars_or_not()
@@ -118,7 +133,7 @@ def batch(
     for given, called in columns.kept.items():
         if given != called and not quiet:
             stderr().print(f"the column `{given}` of {rows} is `{called}` in the answers", markup=False)
-    job = BulkJob(sheet, application.program, columns, out)
+    job = BulkJob(sheet, program, columns, out)
     done, shown = asyncio.run(
         _work(application, job, wall, threads, transport, limit, anew=overwrite, quiet=quiet)
     )
@@ -146,6 +161,7 @@ async def _work(
     quiet: bool,
 ) -> tuple[BulkDone, _Shown]:
     from dspec.runtime.models.ledger import Ledger
+    from dspec.runtime.running.overriding import used_by
 
     from ..evaluate.budget import wall_of
     from ..serving.bulk.job import join, let_go, opened
@@ -166,11 +182,11 @@ async def _work(
                 try:
                     done = await answer_rows(
                         job.sheet,
-                        application.program,
+                        job.program,
                         engine,
                         journal,
                         wall=wall_of(budget),
-                        at_once=threads,
+                        at_once=engine.at_once(job.program.lms[name] for name in used_by(job.program)),
                         limit=limit,
                         tell=shown.tell,
                     )
@@ -188,6 +204,23 @@ async def _work(
         if done.halt is None and not journal.failed:
             let_go(job)
     return done, shown
+
+
+def _asked_by(program: Runnable, mode: ModeChoice) -> Runnable:
+    """The program with its models asked so. Leaves where one of them cannot be."""
+    from dspec.runtime.models.endpoints import has_batches
+    from dspec.runtime.running.overriding import used_by
+
+    lms = {name: program.lms[name] for name in used_by(program)}
+    for name, lm in lms.items():
+        if mode is ModeChoice.batch and not has_batches(lm.model) and not lm.model.startswith("embedded/"):
+            fail(
+                f"lm {name}: {lm.model} has no batch API that dspec knows",
+                help="leave --mode out, or take another model with --lm",
+                code=Exit.USAGE,
+            )
+    asked = "batch" if mode is ModeChoice.batch else None
+    return program.with_lms({name: lm.model_copy(update={"mode": asked}) for name, lm in lms.items()})
 
 
 def read_budget(given: Sequence[str]) -> ir.Budget:

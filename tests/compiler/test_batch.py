@@ -10,9 +10,11 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars
 import pytest
+from batching import BatchServer
 from dspc import DSPC, Result, dspc
 from programs import chat
 from server import Call, FakeServer
@@ -33,6 +35,28 @@ signature Read {{
   output lines: list[Line]
 }}
 module read = Predict(Read)
+"""
+
+
+COMPILED = """dspec 1
+lm fake {{ model = "openai/fake"; api_base = "{url}"; mode = "batch" }}
+type Label = "a" | "b"
+signature Tell {{ "Tell which."; input text: str; output label: Label }}
+module tell = Predict(Tell)
+dataset rows {{
+  source = csv("rows.csv")
+  input text: str
+  field label: Label
+  split {{ train = 50%; val = 50%; seed = 1 }}
+}}
+metric right(gold: rows, pred: tell) {{ score = gold.label == pred.label }}
+optimize tuned {{
+  program = tell
+  metric = right
+  train = rows.train
+  val = rows.val
+  step demos = BootstrapFewShot(max_bootstrapped_demos = 2, max_labeled_demos = 2)
+}}
 """
 
 
@@ -299,6 +323,66 @@ async def test_a_row_that_cannot_be_read_is_a_failure_of_its_own(tmp_path: Path)
     assert "line 2 is not JSON" in found[1]["error"]
     assert "expected text" in found[2]["error"]
     assert list(found[0]) == ["word", "size", "lines", "error"]
+
+
+@pytest.mark.slow
+async def test_killed_while_a_provider_has_its_batch(tmp_path: Path) -> None:
+    """By the provider's batch API: SIGKILL while it is at work, and nothing is asked for again."""
+    import asyncio
+
+    def told(body: dict[str, Any]) -> str | int:
+        text = body["messages"][1]["content"].split("[[ ## text ## ]]\n")[1].split("\n")[0]
+        return 400 if text == "t7" else chat(word=f"word of {text}", size="1", lines="[]")
+
+    async with BatchServer(told, looks=10_000) as server:
+        texts = [f"t{i}" for i in range(200)]
+        project(tmp_path, server.url, texts)
+        command = [str(DSPC), "batch", "main.dspec", "rows.csv", "-o", "answers.csv", "--mode", "batch", "-q"]
+        environment = {**os.environ, "OPENAI_API_KEY": "none"}
+        process = await asyncio.create_subprocess_exec(*command, cwd=tmp_path, env=environment)
+        folder = tmp_path / "answers.csv.part" / "batches"
+        while not any(json.loads(path.read_bytes())["job"] for path in folder.glob("*.json")):
+            assert process.returncode is None
+            await asyncio.sleep(0.02)
+        process.kill()
+        await process.wait()
+        server.looks = 1
+        process = await asyncio.create_subprocess_exec(*command, cwd=tmp_path, env=environment)
+        assert await process.wait() == 1
+        assert server.sizes == [200]
+    rows = answers(tmp_path / "answers.csv")
+    assert [row["word"] for row in rows] == ["" if text == "t7" else f"word of {text}" for text in texts]
+    assert "told to say 400" in rows[7]["error"]
+
+
+@pytest.mark.slow
+async def test_a_compile_asks_its_rows_in_one_batch(tmp_path: Path) -> None:
+    """The baseline, and then the candidates; the plan says the price of batches, and that they take their time."""
+
+    def told(body: dict[str, Any]) -> str:
+        return chat(label="ab"[len(body["messages"][-1]["content"]) % 2])
+
+    async with BatchServer(told) as server:
+        rows = "".join(f"{'x' * i},{'ab'[i % 2]}\n" for i in range(1, 41))
+        (tmp_path / "rows.csv").write_text("text,label\n" + rows, encoding="utf-8")
+        (tmp_path / "main.dspec").write_text(COMPILED.format(url=server.url), encoding="utf-8")
+        planned = await in_thread(lambda: dspc("plan", "main.dspec", cwd=tmp_path, OPENAI_API_KEY="none"))
+        assert "fake answers in batches, each within 24 h" in planned.out, planned.text
+        done = await in_thread(lambda: dspc("compile", "main.dspec", cwd=tmp_path, OPENAI_API_KEY="none"))
+        assert done.code == 0, done.text
+        assert max(server.sizes) >= 10
+        assert len(server.sizes) <= 12
+        before = list(server.sizes)
+        done = await in_thread(lambda: dspc("compile", "main.dspec", cwd=tmp_path, OPENAI_API_KEY="none"))
+        assert done.code == 0, done.text
+        assert server.sizes == before
+
+
+def test_a_model_without_batches_is_told_beforehand(tmp_path: Path) -> None:
+    project(tmp_path, "http://127.0.0.1:9/v1", ["a"])
+    done = batch(tmp_path, "--mode", "batch", "--lm", "anthropic/claude-sonnet-4-5")
+    assert done.code == 2
+    assert "has no batch API that dspec knows" in done.err
 
 
 def test_a_column_gives_way_to_an_output() -> None:
