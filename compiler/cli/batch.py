@@ -84,12 +84,9 @@ def batch(
         ),
     ] = None,
     mode: Annotated[
-        ModeChoice | None,
-        typer.Option(
-            help="batch: by the providers' batch APIs, at half the price for most, within a day. If left out, as its models say.",
-            show_default=False,
-        ),
-    ] = None,
+        ModeChoice,
+        typer.Option(help="batch: by the providers' batch APIs, at half the price for most, within a day."),
+    ] = ModeChoice.direct,
     lm: Annotated[str | None, typer.Option(help="Another model for all of its modules.")] = None,
     api_base: Annotated[str | None, typer.Option(help="Where the model is served.")] = None,
     allow: Annotated[
@@ -117,7 +114,7 @@ def batch(
 
     wall = read_budget(budget or [])
     application = open_target(target, name, lm, api_base, tuple(allow or ()))
-    program = application.program if mode is None else _asked_by(application.program, mode)
+    program = _in_batches(application.program) if mode is ModeChoice.batch else application.program
     try:
         sheet = Sheet(rows, program, columns=_pairs(column or []), delimiter=delimiter)
         check_out(out, sheet)
@@ -201,26 +198,26 @@ async def _work(
                     except DspecError as error:
                         done = BulkDone(done.rows, error)
             shown.answered, shown.failed = journal.answered, journal.failed
-        if done.halt is None and not journal.failed:
+        # Of more rows than were asked for now, what is known of the others stays.
+        if done.halt is None and not journal.failed and journal.answered <= done.rows:
             let_go(job)
     return done, shown
 
 
-def _asked_by(program: Runnable, mode: ModeChoice) -> Runnable:
-    """The program with its models asked so. Leaves where one of them cannot be."""
+def _in_batches(program: Runnable) -> Runnable:
+    """The program with its models asked by their providers' batch APIs. Leaves where one of them has none."""
     from dspec.runtime.models.endpoints import has_batches
     from dspec.runtime.running.overriding import used_by
 
     lms = {name: program.lms[name] for name in used_by(program)}
     for name, lm in lms.items():
-        if mode is ModeChoice.batch and not has_batches(lm.model) and not lm.model.startswith("embedded/"):
+        if not has_batches(lm.model) and not lm.model.startswith("embedded/"):
             fail(
                 f"lm {name}: {lm.model} has no batch API that dspec knows",
                 help="leave --mode out, or take another model with --lm",
                 code=Exit.USAGE,
             )
-    asked = "batch" if mode is ModeChoice.batch else None
-    return program.with_lms({name: lm.model_copy(update={"mode": asked}) for name, lm in lms.items()})
+    return program.with_lms({name: lm.model_copy(update={"mode": "batch"}) for name, lm in lms.items()})
 
 
 def read_budget(given: Sequence[str]) -> ir.Budget:

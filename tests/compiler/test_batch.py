@@ -208,6 +208,18 @@ async def test_a_wall_ends_it_and_the_next_run_goes_on(tmp_path: Path) -> None:
     assert [row["word"] for row in answers(tmp_path / "answers.csv")] == [f"word of t{i}" for i in range(20)]
 
 
+async def test_fewer_rows_than_before_lose_nothing_of_the_others(tmp_path: Path) -> None:
+    async with FakeServer(answer) as server:
+        project(tmp_path, server.url, [f"t{i}" for i in range(20)])
+        assert (await in_thread(lambda: batch(tmp_path, "--budget", "calls=12", "-j", "4"))).code == 3
+        assert (await in_thread(lambda: batch(tmp_path, "--limit", "5"))).code == 0
+        assert len(answers(tmp_path / "answers.csv")) == 5
+        assert (await in_thread(lambda: batch(tmp_path))).code == 0
+        assert len(server.calls) == 20
+    assert [row["word"] for row in answers(tmp_path / "answers.csv")] == [f"word of t{i}" for i in range(20)]
+    assert not (tmp_path / "answers.csv.part").exists()
+
+
 async def test_a_model_that_answers_nobody_ends_it(tmp_path: Path) -> None:
     async with FakeServer(answer, faults=lambda call: "503" if call.number > 10 else None) as server:
         project(tmp_path, server.url, [f"t{i}" for i in range(400)])

@@ -30,7 +30,7 @@ def open_batches(endpoint: Endpoint, folder: Path | None) -> Transport:
     if folder is None:
         raise ConfigurationError(
             "answers of a batch come hours later, and would be lost with this process",
-            help='keep them: load(…, cache="answers.sqlite")',
+            help="give the engine a ledger",
         )
     from .batched import BatchTransport
 
