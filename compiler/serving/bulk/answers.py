@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import importlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +22,7 @@ from dspec.runtime.models.compact import compact
 from dspec.runtime.schema.program import FieldSpec
 from dspec.runtime.schema.types import JsonValue, ListOf, OneOf, OneOfNumbers, OptionalOf, Scalar, Type
 
-_PIECE = 5_000
+_PIECE = 2_000
 """Rows of Parquet that are held at once."""
 
 ERROR = "error"
@@ -137,6 +138,8 @@ def _write_parquet(path: Path, columns: AnswerColumns, rows: Answered, source: P
 
 def polars_or_not() -> Any:
     """Polars. Raises ConfigurationError where it is not installed."""
+    # It makes buffers for each of its threads, and what is written here keeps no second one busy.
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
     try:
         return importlib.import_module("polars")
     except ImportError:
