@@ -27,6 +27,8 @@ COMMANDS = {
     "plan": "plan",
     "compile": "compile_command",
     "run": "run",
+    "batch": "batch",
+    "serve": "serve",
     "eval": "evaluate",
     "test": "run_declared",
     "show": "show",

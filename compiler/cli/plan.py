@@ -75,6 +75,13 @@ def draw_time(seen: Planned, threads: int) -> None:
     from ..compile.pace import spell as spell_seconds
 
     time = seen.time
+    if time.batched:
+        stdout().print(
+            f"time: {', '.join(time.batched)} answers in batches, each within 24 h; what is asked together is one, and what "
+            "follows from answers is asked in the next",
+            markup=False,
+        )
+        return
     source = "as in the last compile" if time.measured else "a guess before the first compile"
     stdout().print(
         f"time: {spell_seconds(time.least)} to {spell_seconds(time.most)} at {threads} threads, with "

@@ -80,6 +80,8 @@ class Planned(Struct, frozen=True):
             "per_call": list(self.time.per_call),
             "measured": self.time.measured,
         }
+        if self.time.batched:
+            seconds["batched"] = list(self.time.batched)
         found: dict[str, JsonValue] = {
             **plain,
             "inputs": dict(self.inputs),

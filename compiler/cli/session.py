@@ -93,10 +93,7 @@ async def open_session(
     Raises ConfigurationError when it is unusable.
     """
     state = state_folder(project_root(path))
-    # What was imported and checked stays for good: looking through it for garbage, again and again as
-    # answers come, was a fifth of the time that a call takes. Not even once: that takes as long as 50 calls.
-    gc.freeze()
-    gc.set_threshold(_COLLECT_EVERY, 20, 50)
+    collect_rarely()
     async with held(state / "lock", _say_waiting):
         with Ledger(state / "ledger.sqlite") as ledger, Store(state / "evaluations.sqlite") as store:
             async with (
@@ -110,7 +107,7 @@ async def open_session(
                 ) as engine,
             ):
                 ledger.begin(_named(attempt, path))
-                with_signals = _Signals(engine)
+                with_signals = StopSignals(engine)
                 try:
                     yield CommandSession(engine, store, ledger.end)
                 except DspecError as error:
@@ -126,6 +123,13 @@ async def open_session(
                 finally:
                     await with_signals.drained()
                     with_signals.release()
+
+
+def collect_rarely() -> None:
+    """What was imported and checked stays for good: looking through it for garbage, again and again as answers come, was a fifth
+    of the time that a call takes. Not even once: that takes as long as 50 calls."""
+    gc.freeze()
+    gc.set_threshold(_COLLECT_EVERY, 20, 50)
 
 
 def _named(attempt: str, path: Path) -> str:
@@ -144,7 +148,9 @@ def _say_waiting(holder: str) -> None:
     stderr().print(f"waiting for {holder}, which is at work in this project …", markup=False)
 
 
-class _Signals:
+class StopSignals:
+    """Has an engine drained by the first signal that asks for a stop, and leaves at once by the second."""
+
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._loop = asyncio.get_running_loop()

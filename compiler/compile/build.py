@@ -149,7 +149,7 @@ async def run_steps(
         engine,
         store,
         resolved.metric,
-        width=max(WIDTH, engine.threads),
+        width=max(WIDTH, engine.at_once(prepared.project.lms.values())),
         wall=wall,
         on_error=resolved.optimize.on_error,
         report=report,

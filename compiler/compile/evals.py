@@ -101,7 +101,13 @@ async def evaluate_named(
     rows = prepared.rows(block.data)
     metric = project.metrics[block.metric]
     evaluator = Evaluator(
-        engine, store, metric, width=engine.threads, wall=wall, on_error=block.when_unanswered, report=report
+        engine,
+        store,
+        metric,
+        width=engine.at_once(project.lms.values()),
+        wall=wall,
+        on_error=block.when_unanswered,
+        report=report,
     )
     programs = compiled or {}
     dataset = project.datasets[block.data.dataset]

@@ -30,6 +30,8 @@ class Duration(Struct, frozen=True):
     most: float
     per_call: tuple[float, float]
     measured: bool
+    batched: tuple[str, ...] = ()
+    """Models that are asked by their providers' batch APIs: each of their batches takes up to a day, which is not in here."""
 
 
 def duration(
@@ -45,7 +47,11 @@ def duration(
     rate = min((lm.rpm for lm in models if lm.rpm), default=None)
     shortest = _seconds(least, per_call[0], width, rate)
     return Duration(
-        shortest, max(shortest, _seconds(most, per_call[1], width, rate)), per_call, measured is not None
+        shortest,
+        max(shortest, _seconds(most, per_call[1], width, rate)),
+        per_call,
+        measured is not None,
+        tuple(dict.fromkeys(lm.name for lm in models if lm.batched)),
     )
 
 

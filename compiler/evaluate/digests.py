@@ -22,7 +22,7 @@ ANSWERS = {
 }
 """What of a judge's settings changes its answers; where it is served is no part of what it is."""
 
-LM_PACE = {"timeout", "retry", "retry_said", "rpm", "tpm", "max_parallel", "hedge"}
+LM_PACE = {"timeout", "retry", "retry_said", "rpm", "tpm", "max_parallel", "hedge", "mode"}
 """What of a model's settings says how it is asked, and changes no answer."""
 
 TOOL_PACE = {"max_parallel"}

@@ -156,6 +156,14 @@ LM = BlockSpec(
             of_module=True,
         ),
         A(
+            "mode",
+            "choice",
+            "How it is asked: at once, or by its provider's batch API, at half the price for most and within a day.",
+            default="direct",
+            choices=("direct", "batch"),
+            placeholder='"batch"',
+        ),
+        A(
             "timeout",
             "number",
             "Seconds for one attempt.",

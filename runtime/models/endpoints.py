@@ -53,19 +53,30 @@ class Provider(Struct, frozen=True):
     needs_key: bool = True
     free: bool = False
     """Runs on the user's own machine, so that calls cost nothing."""
+    batches: bool = False
+    """Takes files of requests as OpenAI does, and answers them within a day."""
 
 
 _LOCAL = {"lean": True, "needs_key": False, "free": True}
 
 PROVIDERS: dict[str, Provider] = {
     "openai": Provider(
-        "https://api.openai.com/v1", ("OPENAI_BASE_URL", "OPENAI_API_BASE"), ("OPENAI_API_KEY",), lean=True
+        "https://api.openai.com/v1",
+        ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+        ("OPENAI_API_KEY",),
+        lean=True,
+        batches=True,
     ),
     "hosted_vllm": Provider(
         None, ("HOSTED_VLLM_API_BASE",), ("HOSTED_VLLM_API_KEY",), lean=True, needs_key=False
     ),
     "litellm_proxy": Provider(
-        None, ("LITELLM_PROXY_API_BASE",), ("LITELLM_PROXY_API_KEY",), lean=True, needs_key=False
+        None,
+        ("LITELLM_PROXY_API_BASE",),
+        ("LITELLM_PROXY_API_KEY",),
+        lean=True,
+        needs_key=False,
+        batches=True,
     ),
     "ollama_chat": Provider("http://localhost:11434", ("OLLAMA_API_BASE",), ("OLLAMA_API_KEY",), **_LOCAL),
     "lm_studio": Provider(
@@ -90,7 +101,7 @@ PROVIDERS: dict[str, Provider] = {
     "deepseek": Provider(None, ("DEEPSEEK_API_BASE",), ("DEEPSEEK_API_KEY",)),
     "xai": Provider(None, ("XAI_API_BASE",), ("XAI_API_KEY",)),
     "cohere": Provider(None, ("COHERE_API_BASE",), ("COHERE_API_KEY", "CO_API_KEY")),
-    "azure": Provider(None, ("AZURE_API_BASE",), ("AZURE_API_KEY",), needs_key=False),
+    "azure": Provider(None, ("AZURE_API_BASE",), ("AZURE_API_KEY",), needs_key=False, batches=True),
 }
 """By the prefix of a model string. A prefix that is not here goes to LiteLLM with what it finds itself."""
 
@@ -145,6 +156,12 @@ def split_model(model: str) -> tuple[str, str]:
     if re.match(_OPENAI_NAMES, model):
         return "openai", model
     return ("anthropic", model) if model.startswith("claude-") else ("", model)
+
+
+def has_batches(model: str) -> bool:
+    """Whether the model's provider has a batch API that is known here."""
+    known = PROVIDERS.get(split_model(model)[0])
+    return known is not None and known.batches
 
 
 _VERSIONED = frozenset({"azure", "azure_ai", "azure_text"})

@@ -16,7 +16,7 @@ import copy
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -56,7 +56,7 @@ from .protocol import (
     Transport,
     key_of,
 )
-from .transports import Mode, choose, open_transport
+from .transports import Mode, choose, open_batches, open_transport
 from .transports.answers import STREAMED, estimate_request
 
 __all__ = ["CallEvent", "Completion", "Engine", "EngineEvent", "Tally", "ToolEvent"]
@@ -66,8 +66,14 @@ Complete = Callable[[Request], Awaitable[Completion]]
 
 _LOG = logging.getLogger("dspec")
 _HITS_BETWEEN_YIELDS = 64
+BATCHED = 10_000
+"""Calls that may be out at once where the provider answers them in batches."""
 _UNKEPT = 30.0
 """Seconds for which nothing is asked once an answer could not be kept."""
+
+
+_Way = tuple[Endpoint, bool]
+"""An endpoint, and whether it is asked by its batch API."""
 
 
 class _Flight(Struct, eq=False):
@@ -132,8 +138,8 @@ class Engine:
         self._places = asyncio.Semaphore(threads)
         self._flights: dict[bytes, _Flight] = {}
         self._lanes: dict[tuple[object, ...], asyncio.Future[Lane]] = {}
-        self._gates: dict[Endpoint, Admission] = {}
-        self._transports: dict[Endpoint, Transport] = {}
+        self._gates: dict[_Way, Admission] = {}
+        self._transports: dict[_Way, Transport] = {}
         self._learned: dict[tuple[Endpoint, str], Learned] = {}
         """What models were found not to take."""
         self._retired: list[Transport] = []
@@ -206,6 +212,10 @@ class Engine:
         self.threads = max(threads, self.threads)
         for gate in self._gates.values():
             gate.widen(threads)
+
+    def at_once(self, lms: Iterable[LM]) -> int:
+        """How many calls of these models are worth having out together."""
+        return max(self.threads, BATCHED) if any(lm.batched for lm in lms) else self.threads
 
     def unusable(self, request: Request) -> None:
         """Nothing could be read out of the answer to `request`: once the work that it was asked for is done with, it is
@@ -339,7 +349,8 @@ class Engine:
                         room = None
                         lane.unused(units)
                         continue
-                    flight.on_wire = True
+                    # What a batch has is kept there: nobody has to wait for it.
+                    flight.on_wire = not lane.batched
                     sent = lane.fitted(request)
                     if sent.heard is not None:
                         sent = replace(sent, heard=flight)
@@ -419,7 +430,7 @@ class Engine:
             answer = replace(answer, cost=lane.cost(answer.usage))
         if lane.tpm is not None:
             lane.tpm.settle(answer.usage.input_tokens + answer.usage.output_tokens - units)
-        self.tally.add(answer, seconds)
+        self.tally.add(answer, 0.0 if lane.batched else seconds)
         if self._ledger is not None:
             try:
                 answer = await self._ledger.put(key, request.lm.model, answer)
@@ -542,7 +553,7 @@ class Engine:
         self.tally.attempts += 1
         flight.requests = 1
         self._tell("started", request.lm, attempt)
-        seconds = request.lm.timeout
+        seconds = None if lane.batched else request.lm.timeout
         asked = request
 
         def ask() -> Coroutine[Any, Any, Answer]:
@@ -557,7 +568,7 @@ class Engine:
 
         try:
             async with asyncio.timeout(seconds):
-                straggling = lane.stragglers.after() if request.lm.hedge else None
+                straggling = lane.stragglers.after() if request.lm.hedge and not lane.batched else None
                 if straggling is None:
                     return await lane.transport.complete(request)
                 return await first_answer(ask, straggling, hedged)
@@ -581,7 +592,8 @@ class Engine:
                 await lane.tpm.take(units)
             number = await lane.gate.enter(again=again, urgent=urgent)
             try:
-                await self._places.acquire()
+                if not lane.batched:
+                    await self._places.acquire()
             except BaseException:
                 lane.gate.leave()
                 raise
@@ -592,7 +604,8 @@ class Engine:
         return number, units
 
     def _leave(self, lane: Lane) -> None:
-        self._places.release()
+        if not lane.batched:
+            self._places.release()
         lane.gate.leave()
         if lane.parallel is not None:
             lane.parallel.release()
@@ -618,9 +631,9 @@ class Engine:
         for earlier in [one for one in self._lanes if one[:-1] == name]:
             lane = self._lanes.pop(earlier)
             if lane.done() and not lane.cancelled() and lane.exception() is None:
-                endpoint = lane.result().endpoint
-                transport = self._transports.pop(endpoint, None)
-                self._gates.pop(endpoint, None)
+                way = (lane.result().endpoint, lane.result().batched)
+                transport = self._transports.pop(way, None)
+                self._gates.pop(way, None)
                 if transport is not None:
                     self._retired.append(transport)
                     asyncio.get_running_loop().call_later(seconds, self._let_go, transport)
@@ -634,23 +647,28 @@ class Engine:
 
     async def _open(self, lm: LM, key: str | None) -> Lane:
         endpoint = resolve(lm, key=key)
-        kind = choose(endpoint, self._mode)
-        if endpoint not in self._transports:
-            if kind == "litellm":
-                # importing it takes seconds: other endpoints' calls go on meanwhile
-                opened = await asyncio.to_thread(open_transport, endpoint, kind)
-                if endpoint in self._transports:
-                    await opened.aclose()
-                else:
-                    self._transports[endpoint] = opened
+        way = (endpoint, lm.batched)
+        if way not in self._transports:
+            if lm.batched:
+                folder = None if self._ledger is None else self._ledger.path.with_name("batches")
+                opening = partial(open_batches, endpoint, folder)
+                slow = folder is not None
             else:
-                self._transports[endpoint] = open_transport(endpoint, kind)
-        if endpoint not in self._gates:
-            self._gates[endpoint] = Admission(self.threads, self._backoff)
+                kind = choose(endpoint, self._mode)
+                opening = partial(open_transport, endpoint, kind)
+                slow = kind == "litellm"
+            # importing LiteLLM takes seconds: other endpoints' calls go on meanwhile
+            opened = await asyncio.to_thread(opening) if slow else opening()
+            if way in self._transports:
+                await opened.aclose()
+            else:
+                self._transports[way] = opened
+        if way not in self._gates:
+            self._gates[way] = Admission(BATCHED if lm.batched else self.threads, self._backoff)
         return Lane(
             endpoint,
-            self._transports[endpoint],
-            self._gates[endpoint],
+            self._transports[way],
+            self._gates[way],
             Stragglers(),
             asyncio.Semaphore(lm.max_parallel) if lm.max_parallel else None,
             RateWindow(lm.rpm) if lm.rpm else None,
@@ -658,6 +676,7 @@ class Engine:
             prices.price(lm),
             prices.takes_schema(lm),
             self._known(endpoint, lm),
+            lm.batched,
         )
 
     def _known(self, endpoint: Endpoint, lm: LM) -> Learned:

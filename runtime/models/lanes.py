@@ -32,6 +32,7 @@ _SHARED = (
     "rpm",
     "tpm",
     "max_parallel",
+    "mode",
 )
 
 
@@ -89,6 +90,8 @@ class Lane(Struct):
     schemas: bool
     """Whether the model is listed to take schemas."""
     learned: Learned
+    batched: bool = False
+    """Whether requests wait for the provider to answer many of them, within a day."""
 
     def fitted(self, request: Request) -> Request:
         """The request as the model takes it: with a schema where it is known to, without what it does not take."""

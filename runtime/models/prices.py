@@ -45,7 +45,8 @@ def price(lm: LM) -> Price | None:
     if provider == "embedded":
         return Price(0.0, 0.0)
     known = PROVIDERS.get(provider)
-    listed = Price(0.0, 0.0) if known is not None and known.free else _listed(provider, name)
+    free = known is not None and known.free
+    listed = Price(0.0, 0.0) if free else _listed(provider, name, batched=lm.batched)
     each = [
         given / _MILLION if given is not None else listed[i] if listed is not None else None
         for i, given in enumerate((lm.price_input, lm.price_output))
@@ -121,12 +122,16 @@ def _known(lm: LM) -> dict[str, JsonValue]:
     return {} if _own_address(lm) or provider == "embedded" else _entry(provider, name)
 
 
-def _listed(provider: str, name: str) -> Price | None:
+def _listed(provider: str, name: str, *, batched: bool) -> Price | None:
+    """The price in the map. One of batches counts where it is listed; else they are taken to cost as much as other calls."""
     entry = _entry(provider, name)
-    costs = (entry.get("input_cost_per_token"), entry.get("output_cost_per_token"))
-    if all(isinstance(cost, int | float) for cost in costs):
-        return Price(*cast("tuple[float, float]", costs))
-    return None
+    found: list[float] = []
+    for what in ("input_cost_per_token", "output_cost_per_token"):
+        cost, less = entry.get(what), entry.get(f"{what}_batches")
+        if not isinstance(cost, int | float):
+            return None
+        found.append(less if batched and isinstance(less, int | float) else cost)
+    return Price(found[0], found[1])
 
 
 @functools.lru_cache(maxsize=256)

@@ -108,6 +108,11 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
         return self.program.outputs
 
     @property
+    def serving(self) -> Serving:
+        """What makes engines for this program, for whoever runs it by other means than calls."""
+        return self._serving
+
+    @property
     def usage(self) -> CallUsage:
         """What all calls took so far, those of views included. Tokens and cost also count calls that failed in the end."""
         return self._log.usage
@@ -283,6 +288,15 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
         view = self._viewed(lm, timeout, temperature)
         found = self._replayed(inputs, view)
         return self._wait(self._run(inputs, view)) if found is None else found
+
+    async def run_here(self, inputs: Inputs) -> ResultT:
+        """As `call`, for whoever is on the loop that all applications share (`models.background`): without a hop between
+        threads."""
+        return await self._run(inputs, self._view)
+
+    def astream_of(self, inputs: Inputs) -> AsyncAnswerStream[ResultT, PartialT]:
+        """As `astream`, the inputs in a mapping: whatever they are called, none of them is taken for a setting."""
+        return self._astream(inputs)
 
     # For `Application` and for classes that `dspc stubs` writes, which name the inputs ---------------------
 

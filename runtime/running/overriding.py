@@ -72,6 +72,9 @@ def configured(program: Runnable, said: Overrides) -> Runnable:
                 help=f'say where it is served: load(…, api_base={{"{name}": "http://…/v1"}}), `dspc run --api-base`; '
                 f'or use another model: load(…, lm={{"{name}": "…"}}), `dspc run --lm`',
             )
+        if changed.mode is not None:
+            # Who calls a program waits for it. Batches are for compiles, and for many rows, which say so themselves.
+            changed = changed.model_copy(update={"mode": None})
         lms[name] = _limited(changed, said.limits)
     return program.with_lms(lms)
 

@@ -4,13 +4,15 @@ a fork or a shutdown."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ..models.background import Background, background
 from ..models.calls import EngineEvent
 from ..models.engine import Engine
 from ..models.ledger import Ledger
+from ..models.transports import Mode
 from ..schema.lms import LM
 from ..tools.given import ToolService
 
@@ -71,6 +73,33 @@ class Serving:
             self._home = home
             home.at_stop.append(self.aclose)
         return self._engine
+
+    @asynccontextmanager
+    async def apart(
+        self,
+        *,
+        threads: int,
+        ledger: Ledger | None,
+        transport: Mode = "auto",
+        on_event: Callable[[EngineEvent], None] | None = None,
+    ) -> AsyncGenerator[Engine]:
+        """An engine of its own on the caller's loop, with the keys and the tools of these views: for whoever runs the program
+        many times. The ledger stays open."""
+        tools = None if self.make_tools is None else self.make_tools(ledger)
+        engine = Engine(
+            threads=threads,
+            ledger=ledger,
+            transport=transport,
+            on_event=on_event or self.on_event,
+            tools=tools,
+            keys=self.keys,
+        )
+        try:
+            async with engine:
+                yield engine
+        finally:
+            if tools is not None:
+                await tools.aclose()
 
     def wide(self, threads: int | None) -> int:
         """How many rows of a batch run at once that is to have so many calls in flight. Where the application bounds all of

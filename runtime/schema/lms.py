@@ -55,7 +55,7 @@ SENT = (
 """Those of `RequestParameters` that are sent, by the names that providers have for them."""
 
 
-USUAL = {"reasoning": "written", "tool_calls": "auto"}
+USUAL = {"reasoning": "written", "tool_calls": "auto", "mode": "direct"}
 """What a file may write of some settings that says as much as nothing: an `LM` has None there."""
 
 
@@ -120,6 +120,8 @@ class LM(RequestParameters):
     """Whether a chain of thought is the model's own reasoning, where it gives one, or written as an output (None)."""
     on_unreadable: Literal["fallback"] | None = Field(default=None, exclude_if=_unset)
     """What follows an answer that stays unreadable after it was asked for again: an error (None), or the fallbacks."""
+    mode: Literal["batch"] | None = Field(default=None, exclude_if=_unset)
+    """Whether it is asked by its provider's batch API, which answers within a day, or at once (None)."""
     api_version: str | None = Field(default=None, exclude_if=_unset)
     """Of the provider's protocol, where it has several."""
     headers: dict[str, str] = Field(default_factory=dict, exclude_if=_empty)
@@ -135,6 +137,11 @@ class LM(RequestParameters):
     def insists(self) -> bool:
         """Whether a request may be sent more often than `retry` says, since nobody said how often."""
         return self.retry == RETRY and not self.retry_said
+
+    @property
+    def batched(self) -> bool:
+        """Whether it is asked by its provider's batch API. The built-in learner has none, and answers at once."""
+        return self.mode == "batch" and not self.model.startswith("embedded/")
 
     @property
     def two_step(self) -> bool:

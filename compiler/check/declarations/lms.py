@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dspec.grammar.tree import ListLiteral, Literal
-from dspec.runtime.models.endpoints import EMBEDDED_MODELS, may_keep_key, split_model
+from dspec.runtime.models.endpoints import EMBEDDED_MODELS, has_batches, may_keep_key, split_model
 from dspec.runtime.schema.lms import RETRY
 from dspec.runtime.schema.modelnames import is_model_name, may_hold_address
 from dspec.runtime.schema.program import LM
@@ -64,6 +64,7 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
         tpm=read.integer("tpm"),
         max_parallel=read.integer("max_parallel"),
         hedge=read.flag("hedge") is True,
+        mode="batch" if read.choice("mode") == "batch" else None,
         price_input=prices.number("input") if prices else None,
         price_output=prices.number("output") if prices else None,
         extract=_extract(session, read, symbol),
@@ -83,6 +84,9 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
     if model is None:
         return None
     _known(session, read, values)
+    if values.mode == "batch" and not has_batches(values.model):
+        at = read.place.at(read.found["mode"].value)
+        session.report(codes.models.NoBatches(at, values.model, read.place.at(read.found["model"].value)))
     _two_steps(session, read, values)
     return values
 

@@ -567,3 +567,31 @@ class CallsInTwoSteps(Finding, frozen=True):
             secondary=(Label(self.calls, "asks for native calls"),),
             help='leave `tool_calls` out, or take `adapter = "chat"`',
         )
+
+
+DS0735 = Code(
+    "DS0735",
+    "error",
+    "batches of a model that has none",
+    '`mode = "batch"` sends requests to the provider\'s batch API, as files that are answered within a day. That is known of '
+    "OpenAI, of Azure, and of LiteLLM's proxy; a server of one's own is taken to have one if it is named `openai/…`. The "
+    "built-in learner answers at once.",
+    'dspec 1\n\nlm large { model = "anthropic/claude-sonnet-4-5"; mode = "batch" }\n',
+    'dspec 1\n\nlm large { model = "openai/gpt-4o"; mode = "batch" }\n',
+)
+
+
+class NoBatches(Finding, frozen=True):
+    """Batches of a `model`, which is set at `at`, whose provider has none that is known."""
+
+    code = DS0735
+    model: str
+    at: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'"{self.model}" has no batch API that dspec knows',
+            "cannot be asked so",
+            secondary=(Label(self.at, "the model"),),
+            help="leave `mode` out: it is then asked at once; `openai/…`, `azure/…` and `litellm_proxy/…` have batches",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from ...errors import ConfigurationError
@@ -21,6 +22,19 @@ def choose(endpoint: Endpoint, mode: Mode) -> Kind:
             help='use transport "auto" or "litellm"',
         )
     return mode
+
+
+def open_batches(endpoint: Endpoint, folder: Path | None) -> Transport:
+    """Batches of the endpoint, whose records are kept in `folder`. It takes seconds to import LiteLLM. Raises ConfigurationError
+    where nothing is kept."""
+    if folder is None:
+        raise ConfigurationError(
+            "answers of a batch come hours later, and would be lost with this process",
+            help="give the engine a ledger",
+        )
+    from .batched import BatchTransport
+
+    return BatchTransport(endpoint, folder)
 
 
 def open_transport(endpoint: Endpoint, kind: Kind) -> Transport:

@@ -15,12 +15,12 @@ import re
 import socket
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from msgspec.structs import replace
 
-from ...errors import ProviderError, Refused, Unavailable
+from ...errors import ProviderError, Refused, Unavailable, Untrusted
 from ...schema.types import JsonValue
 from ...schema.usage import Usage
 from ..endpoints import Endpoint, versioned
@@ -58,7 +58,7 @@ class LiteLLMTransport:
     def __init__(self, endpoint: Endpoint) -> None:
         global _open
         self._endpoint = endpoint
-        self._litellm = _load()
+        self._litellm = load_litellm()
         self._closed = False
         self._uncounted: set[str] = set()
         """Models that cannot be asked to say at a stream's end what it took."""
@@ -107,18 +107,12 @@ class LiteLLMTransport:
                 if not _reports(response):
                     stream.unreported()
         except Exception as error:  # noqa: BLE001  LiteLLM lets through what its providers' libraries raise
-            if (distrust := untrusted(error, self._endpoint)) is not None:
-                raise distrust from None
-            status = getattr(error, "status_code", None)
-            message = _WRAPPING.sub("", str(getattr(error, "message", "") or error))
-            if not isinstance(status, int) or status < 300:
-                text = self._endpoint.scrub(message) or type(error).__name__
-                problem: ProviderError = Unavailable(f"the call failed: {text}")
-            else:
-                sent = may_be_left_out([*request.parameters(), *(STREAMED if stream is not None else ())])
-                problem = failure(status, message, self._endpoint, _retry_after(error), sent)
-                if isinstance(problem, Refused) and problem.parameter == "stream_options":
-                    self._uncounted.add(request.lm.model)
+            sent = may_be_left_out([*request.parameters(), *(STREAMED if stream is not None else ())])
+            problem = provider_failure(error, self._endpoint, sent)
+            if isinstance(problem, Untrusted):
+                raise problem from None
+            if isinstance(problem, Refused) and problem.parameter == "stream_options":
+                self._uncounted.add(request.lm.model)
             usage = _usage_of_error(error, request)
             raise billable(problem, usage) if usage or _reached(error) else problem from None
         if stream is not None:
@@ -141,6 +135,18 @@ class LiteLLMTransport:
         if last:
             await self._litellm.close_litellm_async_clients()
             self._litellm.in_memory_llm_clients_cache.flush_cache()
+
+
+def provider_failure(error: Exception, endpoint: Endpoint, sent: Sequence[str] = ()) -> ProviderError:
+    """What LiteLLM, or a library of one of its providers, raised, as the error that it stands for; `sent` are parameters that
+    may be left out."""
+    if (distrust := untrusted(error, endpoint)) is not None:
+        return distrust
+    status = getattr(error, "status_code", None)
+    message = _WRAPPING.sub("", str(getattr(error, "message", "") or error))
+    if not isinstance(status, int) or status < 300:
+        return Unavailable(f"the call failed: {endpoint.scrub(message) or type(error).__name__}")
+    return failure(status, message, endpoint, _retry_after(error), sent)
 
 
 def _chunk(chunk: Any) -> JsonValue:
@@ -267,7 +273,7 @@ def _retry_after(error: Exception) -> float | None:
     return None
 
 
-def _load() -> Any:
+def load_litellm() -> Any:
     """LiteLLM, imported without network or `.env`, and told to be quiet."""
     with _import_lock:
         before = {name: os.environ.get(name) for name in _QUIET_IMPORT}

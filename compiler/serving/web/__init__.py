@@ -1,0 +1,1 @@
+"""Compiled programs behind HTTP and MCP."""
