@@ -121,6 +121,22 @@ class Metric(Frozen):
     """File and line of its score, for messages. It is no part of what the metric is: hashes and records lack it."""
 
 
+class Training(Frozen):
+    """How the weights of a model are tuned: `train { … }` of an `lm`. What is None, whoever trains decides."""
+
+    provider: str | None = None
+    method: Literal["lora", "full"] = "lora"
+    epochs: int | None = None
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    rank: int = 16
+    """Of the low-rank matrices that LoRA trains."""
+    max_tokens: int | None = None
+    """Tokens of a row, prompt and answer; longer ones are left out."""
+    price: float | None = None
+    """USD per million tokens that are trained on."""
+
+
 class Budget(Frozen):
     usd: float | None = None
     calls: int | None = None
@@ -265,6 +281,8 @@ class Project(Frozen, defer_build=True):
     """Modules (as one-step programs) and programs, on their own models or the default one."""
     externs: dict[str, Tool] = Field(default_factory=dict[str, Tool], exclude_if=lambda found: not found)
     """The tools that are declared, whether a program calls them or not."""
+    training: dict[str, Training] = Field(default_factory=dict[str, Training], exclude_if=lambda found: not found)
+    """How models are tuned that say so, by name."""
     unbound: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """By program: the predictors that name no model, so that an optimize block's `lm` replaces theirs."""
     datasets: dict[str, Dataset] = Field(default_factory=dict)

@@ -15,12 +15,12 @@ import re
 import socket
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from msgspec.structs import replace
 
-from ...errors import ProviderError, Refused, Unavailable
+from ...errors import ProviderError, Refused, Unavailable, Untrusted
 from ...schema.types import JsonValue
 from ...schema.usage import Usage
 from ..endpoints import Endpoint, versioned
@@ -107,18 +107,12 @@ class LiteLLMTransport:
                 if not _reports(response):
                     stream.unreported()
         except Exception as error:  # noqa: BLE001  LiteLLM lets through what its providers' libraries raise
-            if (distrust := untrusted(error, self._endpoint)) is not None:
-                raise distrust from None
-            status = getattr(error, "status_code", None)
-            message = _WRAPPING.sub("", str(getattr(error, "message", "") or error))
-            if not isinstance(status, int) or status < 300:
-                text = self._endpoint.scrub(message) or type(error).__name__
-                problem: ProviderError = Unavailable(f"the call failed: {text}")
-            else:
-                sent = may_be_left_out([*request.parameters(), *(STREAMED if stream is not None else ())])
-                problem = failure(status, message, self._endpoint, _retry_after(error), sent)
-                if isinstance(problem, Refused) and problem.parameter == "stream_options":
-                    self._uncounted.add(request.lm.model)
+            sent = may_be_left_out([*request.parameters(), *(STREAMED if stream is not None else ())])
+            problem = _problem(error, self._endpoint, sent)
+            if isinstance(problem, Untrusted):
+                raise problem from None
+            if isinstance(problem, Refused) and problem.parameter == "stream_options":
+                self._uncounted.add(request.lm.model)
             usage = _usage_of_error(error, request)
             raise billable(problem, usage) if usage or _reached(error) else problem from None
         if stream is not None:
@@ -141,6 +135,29 @@ class LiteLLMTransport:
         if last:
             await self._litellm.close_litellm_async_clients()
             self._litellm.in_memory_llm_clients_cache.flush_cache()
+
+
+def _problem(error: Exception, endpoint: Endpoint, sent: Collection[str]) -> ProviderError:
+    """An error of LiteLLM's as one of ours; `sent` are parameters that it may be about."""
+    if (distrust := untrusted(error, endpoint)) is not None:
+        return distrust
+    status = getattr(error, "status_code", None)
+    message = _WRAPPING.sub("", str(getattr(error, "message", "") or error))
+    if not isinstance(status, int) or status < 300:
+        text = endpoint.scrub(message) or type(error).__name__
+        return Unavailable(f"the call failed: {text}")
+    return failure(status, message, endpoint, _retry_after(error), sent)
+
+
+def problem_of(error: Exception, endpoint: Endpoint) -> ProviderError:
+    """An error of another of LiteLLM's calls as one of ours, `billable` where what was asked for may have begun."""
+    problem = _problem(error, endpoint, ())
+    return billable(problem, None) if _reached(error) else problem
+
+
+def quiet_litellm() -> Any:
+    """LiteLLM for its other calls. The first import in a process takes seconds."""
+    return _load()
 
 
 def _chunk(chunk: Any) -> JsonValue:
