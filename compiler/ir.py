@@ -167,6 +167,8 @@ class StepSpec(Frozen):
     options: dict[str, JsonValue] = Field(default_factory=dict)
     student: str | None = None
     teacher: str | None = None
+    teachers: tuple[str, ...] = Field((), exclude_if=lambda teachers: not teachers)
+    """Further ones, of a step that takes several."""
     members: tuple[MemberRef, ...] = ()
     """Of a step that makes an ensemble."""
     nested: dict[str, StepSpec] = Field(default_factory=dict["str", "StepSpec"])
@@ -379,7 +381,7 @@ class Project(Frozen, defer_build=True):
 
 def _named(step: StepSpec) -> Iterator[str]:
     """What a step starts from, learns from and gathers, where it is no step of its block."""
-    own = [step.student, step.teacher, *(ref.program for ref in step.members)]
+    own = [step.student, step.teacher, *step.teachers, *(ref.program for ref in step.members)]
     yield from (name for name in own if name is not None)
     for inner in step.nested.values():
         yield from _named(inner)

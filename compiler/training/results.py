@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dspec.runtime.models.checkpoints import know, weights_of
+from dspec.runtime.models.checkpoints import is_local, know, weights_of
+from dspec.runtime.models.endpoints import split_model
 from dspec.runtime.schema.lms import LM
+from dspec.runtime.schema.program import Program
 
 from .base import Job, Trained
 
@@ -38,3 +40,22 @@ def tuned_lm(lm: LM, name: str, found: Trained, *, in_text: bool) -> LM:
     if in_text:
         changes["tool_calls"] = "text"
     return lm.model_copy(update=changes)
+
+
+def tuned_shape(program: Program) -> Program:
+    """The program as a plan reckons with it after its models were trained: at the prices of tuned ones."""
+    asked = {predictor.lm for predictor in program.predictors.values()}
+    tuned = {name: _priced_as_tuned(program.lms[name]) for name in asked if name in program.lms}
+    predictors = {
+        address: predictor.model_copy(update={"lm": tuned[predictor.lm].name}) if predictor.lm in tuned else predictor
+        for address, predictor in program.predictors.items()
+    }
+    lms = {**program.lms, **{lm.name: lm for lm in tuned.values()}}
+    return program.model_copy(update={"predictors": predictors, "lms": lms})
+
+
+def _priced_as_tuned(lm: LM) -> LM:
+    provider, name = split_model(lm.model)
+    model = lm.model if is_local(lm.model) or name.startswith("ft:") else f"{provider}/ft:{name}"
+    found = Trained(model, lm.weights, Job("", "", "", "", 0, 0, {}))
+    return tuned_lm(lm, tuned_name(lm.name, None), found, in_text=False)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dspec.runtime.models.endpoints import split_model
 from dspec.runtime.running.filetable import FileTable
 from dspec.runtime.schema.lms import LM
+from dspec.runtime.schema.program import Program
 
 from .. import ir
 from .base import Trainer
@@ -18,6 +19,15 @@ TRAINERS: Mapping[str, Trainer] = FileTable[Trainer](__package__, _FILES, "TRAIN
 
 HOSTED = ("openai", "azure", "vertex_ai")
 """Providers whose models LiteLLM's fine-tuning calls train."""
+
+
+def tunable_models(program: Program, settings: Mapping[str, ir.Training]) -> bool:
+    """Whether something trains every model that the program's predictors ask."""
+    asked = {predictor.lm for predictor in program.predictors.values()}
+    return bool(asked) and all(
+        name in program.lms and trainer_named(program.lms[name], settings.get(name, ir.Training())) is not None
+        for name in asked
+    )
 
 
 def trainer_named(lm: LM, settings: ir.Training) -> str | None:

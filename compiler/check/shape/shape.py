@@ -239,11 +239,6 @@ def _section(
         return
     if not section.several:
         _twice(session, place, item, seen)
-    if not section.supported:
-        session.report(
-            codes.syntax.NotYet(place.at(item.name), f"`{name} {{ … }}` in {article(spec.keyword)}")
-        )
-        return
     _section_items(session, place, item, section)
 
 
