@@ -167,7 +167,7 @@ class StepSpec(Frozen):
     options: dict[str, JsonValue] = Field(default_factory=dict)
     student: str | None = None
     teacher: str | None = None
-    teachers: tuple[str, ...] = Field((), exclude_if=lambda teachers: not teachers)
+    teachers: tuple[str, ...] = Field(default=(), exclude_if=lambda teachers: not teachers)
     """Further ones, of a step that takes several."""
     members: tuple[MemberRef, ...] = ()
     """Of a step that makes an ensemble."""
@@ -283,7 +283,9 @@ class Project(Frozen, defer_build=True):
     """Modules (as one-step programs) and programs, on their own models or the default one."""
     externs: dict[str, Tool] = Field(default_factory=dict[str, Tool], exclude_if=lambda found: not found)
     """The tools that are declared, whether a program calls them or not."""
-    training: dict[str, Training] = Field(default_factory=dict[str, Training], exclude_if=lambda found: not found)
+    training: dict[str, Training] = Field(
+        default_factory=dict[str, Training], exclude_if=lambda found: not found
+    )
     """How models are tuned that say so, by name."""
     unbound: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """By program: the predictors that name no model, so that an optimize block's `lm` replaces theirs."""

@@ -160,7 +160,9 @@ async def run_steps(
         on_error=resolved.optimize.on_error,
         report=report,
     )
-    ran = Ran(prepared.project, resolved, planned, evaluator, report, walled=wall is not None, training=training)
+    ran = Ran(
+        prepared.project, resolved, planned, evaluator, report, walled=wall is not None, training=training
+    )
     try:
         await ran.run()
     except (BudgetExceeded, Stopped) as halt:

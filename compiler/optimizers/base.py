@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct, field
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from ..evaluate.counts import Calls
     from ..evaluate.evaluation import Evaluator
     from ..evaluate.outcomes import Candidate, Seen
+    from ..tables.block_specs import DeclarationKind
     from ..training.base import Job
     from ..training.service import Training
-    from ..tables.block_specs import DeclarationKind
     from .advising import Idea, Situation
 
 OptionType = Literal["int", "float", "bool", "str", "int_list", "reducer"]

@@ -1,14 +1,14 @@
 """BootstrapFinetune: run teachers on training rows, and train the program's models on the traces that the metric accepts.
 
-Algorithm: `BootstrapFinetune` of DSPy (Khattab et al., 2023, arXiv:2310.03714; Soylu et al., 2024, arXiv:2407.10930). Each call of
-a predictor in an accepted run becomes a chat: the prompt that the student would send for these inputs, to the byte,
+Algorithm: `BootstrapFinetune` of DSPy (Khattab et al., 2023, arXiv:2310.03714; Soylu et al., 2024, arXiv:2407.10930). Each call
+of a predictor in an accepted run becomes a chat: the prompt that the student would send for these inputs, to the byte,
 and the teacher's outputs as the student would have to answer them. Predictors are matched by address, not by their place
 in the trace, so that loops and branches teach what they should. The chats are the same at any parallelism.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -57,7 +57,9 @@ def _trains(options: Options, facts: Facts) -> Trains:
 
 def _advise(s: Situation) -> Iterator[Idea]:
     if s.tunable and s.rows >= MANY and s.accepts:
-        yield Idea("special", "tuned", "the model's weights can be tuned, and there are rows enough to learn from")
+        yield Idea(
+            "special", "tuned", "the model's weights can be tuned, and there are rows enough to learn from"
+        )
 
 
 SPEC = Spec(
@@ -108,7 +110,8 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     lessons, passed, tried = await _lessons(start, options, context)
     if not lessons:
         return StepResult(
-            student, notes=(f"no run of {tried} passed the metric with something to learn: nothing was trained",)
+            student,
+            notes=(f"no run of {tried} passed the metric with something to learn: nothing was trained",),
         )
     context.rng("order").shuffle(lessons)
     separately = not options.flag("multitask")
@@ -215,7 +218,9 @@ def on_tuned(program: Program, name: str, address: str | None, found: Trained) -
     lms: dict[str, LM] = {**program.lms, key: tuned}
     used = {predictor.lm for predictor in predictors.values()} | asked_besides(program)
     kept = with_fallbacks(sorted(used), lambda one: lms[one].leads_to)
-    return program.model_copy(update={"predictors": predictors, "lms": {one: lms[one] for one in lms if one in kept}}), key
+    return program.model_copy(
+        update={"predictors": predictors, "lms": {one: lms[one] for one in lms if one in kept}}
+    ), key
 
 
 def purse(context: Context) -> Purse:

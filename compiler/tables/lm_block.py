@@ -38,7 +38,14 @@ TRAIN = SectionSpec(
             choices=("lora", "full"),
             placeholder='"full"',
         ),
-        A("epochs", "integer", "How often the rows are gone through.", minimum=1, maximum=100, placeholder="3"),
+        A(
+            "epochs",
+            "integer",
+            "How often the rows are gone through.",
+            minimum=1,
+            maximum=100,
+            placeholder="3",
+        ),
         A(
             "learning_rate",
             "number",
@@ -48,7 +55,15 @@ TRAIN = SectionSpec(
             placeholder="0.0002",
         ),
         A("batch_size", "integer", "Rows for each step.", minimum=1, maximum=4096, placeholder="8"),
-        A("rank", "integer", "Rank of LoRA's matrices.", default=16, minimum=1, maximum=1024, placeholder="16"),
+        A(
+            "rank",
+            "integer",
+            "Rank of LoRA's matrices.",
+            default=16,
+            minimum=1,
+            maximum=1024,
+            placeholder="16",
+        ),
         A(
             "max_tokens",
             "integer",

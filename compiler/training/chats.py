@@ -16,7 +16,9 @@ Chat = tuple[Message, ...]
 def jsonl(chats: Iterable[Chat]) -> bytes:
     """The chats in the form that OpenAI's fine-tuning and TRL read: one `{"messages": […]}` a line."""
     lines = (
-        json.dumps({"messages": [{"role": one.role, "content": one.content} for one in chat]}, ensure_ascii=False)
+        json.dumps(
+            {"messages": [{"role": one.role, "content": one.content} for one in chat]}, ensure_ascii=False
+        )
         for chat in chats
     )
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass")

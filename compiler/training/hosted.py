@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from dspec.runtime.errors import ProviderError, Refused, Stopped, Unavailable
 from dspec.runtime.models.endpoints import Endpoint, resolve, split_model
@@ -79,7 +79,9 @@ class HostedTrainer:
                 raise _failed(task, error.message) from error
             except ProviderError as error:
                 if not error.retryable or time.monotonic() - began > self.patience:
-                    error.help = "; ".join([*filter(None, [error.help]), "run the same command again: it goes on from here"])
+                    error.help = "; ".join(
+                        [*filter(None, [error.help]), "run the same command again: it goes on from here"]
+                    )
                     raise
             await self._pause(task, self.every)
 
@@ -112,8 +114,14 @@ class HostedTrainer:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             if task.stopped():
-                known = f"job {task.job.id} goes on at the provider, and" if task.job.id else why and f"{why}, and"
-                raise Stopped(f"stopped while {task.lm.model} is trained: {known} the same command finds it again")
+                known = (
+                    f"job {task.job.id} goes on at the provider, and"
+                    if task.job.id
+                    else why and f"{why}, and"
+                )
+                raise Stopped(
+                    f"stopped while {task.lm.model} is trained: {known} the same command finds it again"
+                )
             await asyncio.sleep(min(left, 0.2))
 
     async def _patiently(self, task: Task, ask: Callable[[], Awaitable[Any]], what: str) -> Any:
@@ -166,8 +174,8 @@ def _failed(task: Task, why: str) -> TrainingFailed:
 
 
 def _why(found: dict[str, Any]) -> str:
-    error = found.get("error")
-    message = error.get("message") if isinstance(error, dict) else None
+    error: object = found.get("error")
+    message = cast("dict[str, object]", error).get("message") if isinstance(error, dict) else None
     return " ".join(str(message or "the provider gives no reason").split())[:300]
 
 
@@ -181,7 +189,11 @@ class _Calls:
 
     def _options(self) -> dict[str, Any]:
         provider, _ = split_model(self._lm.model)
-        options: dict[str, Any] = {"custom_llm_provider": provider, "max_retries": 0, "timeout": self._lm.timeout}
+        options: dict[str, Any] = {
+            "custom_llm_provider": provider,
+            "max_retries": 0,
+            "timeout": self._lm.timeout,
+        }
         if self._endpoint.url is not None:
             options["api_base"] = self._endpoint.url
         if self._endpoint.key is not None or self._endpoint.url is not None:
@@ -195,10 +207,10 @@ class _Calls:
             answer = await call
         except Exception as error:  # noqa: BLE001  LiteLLM lets through what its providers' libraries raise
             raise problem_of(error, self._endpoint) from None
-        plain = answer.model_dump() if hasattr(answer, "model_dump") else dict(answer)
+        plain: object = answer.model_dump() if hasattr(answer, "model_dump") else answer
         if not isinstance(plain, dict):
             raise Unavailable("the provider's answer cannot be read")
-        return plain
+        return cast("dict[str, Any]", plain)
 
     async def upload(self, task: Task) -> str:
         data = task.rows.read_bytes()
@@ -227,9 +239,10 @@ class _Calls:
     async def find(self, file: str) -> str:
         """The job that has this file, if the provider lists one."""
         answer = await self._asked(self._litellm.alist_fine_tuning_jobs(limit=100, **self._options()))
-        for one in answer.get("data") or ():
-            if isinstance(one, dict) and one.get("training_file") == file and isinstance(one.get("id"), str):
-                return str(one["id"])
+        for one in cast("list[object]", answer.get("data") or []):
+            known = cast("dict[str, object]", one) if isinstance(one, dict) else {}
+            if known.get("training_file") == file and isinstance(known.get("id"), str):
+                return str(known["id"])
         return ""
 
     async def look(self, job: str) -> dict[str, Any]:
@@ -237,9 +250,7 @@ class _Calls:
         return await self._asked(call)
 
     async def cancel(self, job: str) -> None:
-        await self._asked(
-            self._litellm.acancel_fine_tuning_job(fine_tuning_job_id=job, **self._options())
-        )
+        await self._asked(self._litellm.acancel_fine_tuning_job(fine_tuning_job_id=job, **self._options()))
 
 
 def _identifier(answer: dict[str, Any]) -> str:
@@ -247,5 +258,3 @@ def _identifier(answer: dict[str, Any]) -> str:
     if not isinstance(found, str) or not found or len(found) > 300 or not found.isprintable():
         raise Unavailable("the provider's answer has no identifier")
     return found
-
-

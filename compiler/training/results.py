@@ -11,6 +11,7 @@ from dspec.runtime.schema.program import Program
 
 from .base import Job, Trained
 
+
 def local_result(folder: Path, base: str, job: Job) -> Trained:
     """The checkpoint that a training left in a folder, which is known from now on."""
     weights = weights_of(folder, base)
@@ -47,7 +48,9 @@ def tuned_shape(program: Program) -> Program:
     asked = {predictor.lm for predictor in program.predictors.values()}
     tuned = {name: _priced_as_tuned(program.lms[name]) for name in asked if name in program.lms}
     predictors = {
-        address: predictor.model_copy(update={"lm": tuned[predictor.lm].name}) if predictor.lm in tuned else predictor
+        address: predictor.model_copy(update={"lm": tuned[predictor.lm].name})
+        if predictor.lm in tuned
+        else predictor
         for address, predictor in program.predictors.items()
     }
     lms = {**program.lms, **{lm.name: lm for lm in tuned.values()}}

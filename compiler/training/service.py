@@ -18,6 +18,7 @@ from dspec.runtime.models.checkpoints import is_local, weights_of
 from dspec.runtime.models.endpoints import address
 from dspec.runtime.schema.lms import LM
 from dspec.runtime.schema.program import digest as digest_of
+from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
 from . import chats, jobs
@@ -125,9 +126,9 @@ class Training:
     def _task(
         self, lm: LM, settings: ir.Training, rows: Sequence[Chat], data: bytes, seed: int, tell: Tell
     ) -> Task:
-        plain = settings.model_dump(mode="json", exclude={"price"})
+        plain: dict[str, JsonValue] = settings.model_dump(mode="json", exclude={"price"})
         trainer = trainer_named(lm, settings) or ""
-        recipe = {
+        recipe: dict[str, JsonValue] = {
             "format": _FORMAT,
             "base": lm.model if not is_local(lm.model) else "",
             "address": address(lm),
@@ -163,4 +164,3 @@ class Training:
         if weights.sha256 != task.job.model:
             return None
         return local_result(folder, lm.model, task.job)
-

@@ -25,7 +25,8 @@ def tunable_models(program: Program, settings: Mapping[str, ir.Training]) -> boo
     """Whether something trains every model that the program's predictors ask."""
     asked = {predictor.lm for predictor in program.predictors.values()}
     return bool(asked) and all(
-        name in program.lms and trainer_named(program.lms[name], settings.get(name, ir.Training())) is not None
+        name in program.lms
+        and trainer_named(program.lms[name], settings.get(name, ir.Training())) is not None
         for name in asked
     )
 

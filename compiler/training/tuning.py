@@ -38,7 +38,9 @@ def tune(order: dict[str, Any], say: Say) -> None:
     """Train the checkpoint `base` on `rows` and write the result to `out`."""
     settings, out, work = order["settings"], Path(order["out"]), Path(order["work"])
     loaded = generating.load(order["base"], train=True)
-    rows = [json.loads(line)["messages"] for line in Path(order["rows"]).read_text(encoding="utf-8").splitlines()]
+    rows = [
+        json.loads(line)["messages"] for line in Path(order["rows"]).read_text(encoding="utf-8").splitlines()
+    ]
     kept, lengths = fitting(loaded, rows, settings["max_tokens"])
     if not kept:
         raise ConfigurationError("no row is short enough for the checkpoint's context")

@@ -32,7 +32,10 @@ def main() -> None:
             say(say="failed", text=error.message)
             return
         except ImportError as error:
-            say(say="failed", text=f"the package {error.name} is not installed; `dspc[finetune]` brings it along")
+            say(
+                say="failed",
+                text=f"the package {error.name} is not installed; `dspc[finetune]` brings it along",
+            )
             return
         except Exception as error:  # noqa: BLE001  whatever it is, the compile is told, and the log has the rest
             import traceback
@@ -40,7 +43,11 @@ def main() -> None:
             traceback.print_exc()
             text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             memory = "OutOfMemory" in type(error).__name__ or "out of memory" in text
-            help_text = "; a smaller `batch_size` or `max_tokens` in `train { … }` takes less memory" if memory else ""
+            help_text = (
+                "; a smaller `batch_size` or `max_tokens` in `train { … }` takes less memory"
+                if memory
+                else ""
+            )
             say(say="failed", text=text + help_text)
             return
 

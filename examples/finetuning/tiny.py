@@ -2,7 +2,8 @@
 
     python tiny.py FOLDER TEXTS…
 
-Its tokenizer is trained on the texts (files of any kind; a project's sources and data will do), its weights know nothing.
+Its tokenizer is trained on the texts (files of any kind; a project's sources and data will do) and on the words that stand in
+every prompt, its weights know nothing.
 `BootstrapFinetune` with `method = "full"` teaches it one narrow task. It is made for tests and for trying things out; for
 work, put any chat checkpoint in its place.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 
 TEMPLATE = (
@@ -21,7 +23,7 @@ TEMPLATE = (
 SPECIAL = ("<|end|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>")
 
 
-def make(folder: Path, texts: Sequence[str], *, vocabulary: int = 600, seed: int = 0) -> None:
+def make(folder: Path, texts: Sequence[str], *, vocabulary: int = 1200, seed: int = 0) -> None:
     """Write the checkpoint: a Llama of two layers, 128 wide, about 0.4 million parameters."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -50,6 +52,7 @@ def make(folder: Path, texts: Sequence[str], *, vocabulary: int = 600, seed: int
             num_attention_heads=4,
             num_key_value_heads=4,
             max_position_embeddings=1024,
+            initializer_range=0.1,  # so narrow a model does not leave chance for long with the usual 0.02
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
             bos_token_id=None,
@@ -61,5 +64,7 @@ def make(folder: Path, texts: Sequence[str], *, vocabulary: int = 600, seed: int
 
 
 if __name__ == "__main__":
-    place, *files = map(Path, sys.argv[1:])
-    make(place, [file.read_text(encoding="utf-8") for file in files])
+    place, *given = map(Path, sys.argv[1:])
+    words = files("dspec.runtime.adapters").joinpath("system.j2").read_text(encoding="utf-8")
+    layout = "Layout of an answer: Answer with [[ ## topic ## ]], then [[ ## completed ## ]]."
+    make(place, [*(file.read_text(encoding="utf-8") for file in given), *[words, layout] * 20])

@@ -97,7 +97,9 @@ def find_weights(folder: Path | None, places: Sequence[WeightsFolder], program: 
         assert lm.weights is not None
         place = by_digest.get(lm.weights.sha256)
         if place is None or not _SHA256.fullmatch(place.sha256) or not _NAME.fullmatch(place.folder):
-            raise ArtifactError(f"weights: those of the model {lm.name[:80]!r} are in no folder beside it", help=REMEDY)
+            raise ArtifactError(
+                f"weights: those of the model {lm.name[:80]!r} are in no folder beside it", help=REMEDY
+            )
         if folder is None:
             raise ArtifactError("has weights in a folder beside it, and there is no folder to look in")
         found = folder.resolve() / place.folder

@@ -104,7 +104,7 @@ def exchange(program: Program, address: str, inputs: Row, outputs: Row) -> tuple
             f"`{lm.name}` answers in two steps, so what it is to say is not known",
             help="give it a layout: `adapter` in its lm",
         )
-    manner = _manner_of(Same(lm), Same(predictor), False)  # noqa: FBT003
+    manner = _manner_of(Same(lm), Same(predictor), False)
     messages = manner.layout.render(manner.told, inputs, program.records)
     answer = manner.layout.answer(Demo(inputs={}, outputs=outputs), manner.told.signature.outputs)
     return (*messages, Message("assistant", answer.strip()))

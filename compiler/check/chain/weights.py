@@ -45,7 +45,9 @@ def check_weights(
                 continue
             how = training(session, model) or ir.Training()
             if trainer_named(settings, how) is None:
-                session.report(codes.optimizers.CannotBeTuned(at, optimizer, settings.model, model.location, HOSTED))
+                session.report(
+                    codes.optimizers.CannotBeTuned(at, optimizer, settings.model, model.location, HOSTED)
+                )
                 return
             why = _unlearnable(program, address, settings)
             if why:

@@ -32,7 +32,6 @@ from dspec.grammar.tree import (
 
 from ...diagnostics import codes
 from ...diagnostics.spelling import closest
-from ...diagnostics.wording import article
 from ...project.source import Location
 from ...tables.block_specs import AttributeSpec, BlockSpec, Body, ItemKind, SectionSpec
 from ...tables.blocks import BLOCKS, ROUND, holders

@@ -1605,7 +1605,8 @@ DS0652 = Code(
     "`BootstrapFinetune` and `GRPO` train a model's weights: those of a checkpoint on this machine (`local/…`), and "
     "`BootstrapFinetune` also those of models that their provider trains, of OpenAI, Azure and Vertex AI. No one lends the "
     "weights of others.",
-    METRIC.replace("openai/gpt-4o-mini", "anthropic/claude-haiku-4-5") + optimize("step tuned = BootstrapFinetune()"),
+    METRIC.replace("openai/gpt-4o-mini", "anthropic/claude-haiku-4-5")
+    + optimize("step tuned = BootstrapFinetune()"),
     METRIC + optimize("step tuned = BootstrapFinetune()"),
     TICKETS,
 )

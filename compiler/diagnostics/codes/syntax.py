@@ -22,7 +22,7 @@ from ..wording import (
 )
 from . import habits
 from .base import Code, Finding
-from .snippets import METRIC, MODULE, TICKETS, optimize
+from .snippets import METRIC, MODULE, TICKETS
 
 DS0101 = Code(
     "DS0101",

@@ -6,7 +6,7 @@ Only safetensors are loaded, no code that a checkpoint brings runs, and nothing 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -57,7 +57,9 @@ def load(folder: str | Path, *, train: bool = False) -> Loaded:
     """
     place = str(folder)
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place, local_files_only=True, trust_remote_code=False)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            place, local_files_only=True, trust_remote_code=False
+        )
         model = transformers.AutoModelForCausalLM.from_pretrained(
             place,
             local_files_only=True,
@@ -75,7 +77,7 @@ def load(folder: str | Path, *, train: bool = False) -> Loaded:
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    model = cast("Any", model).to(device())
+    model = model.to(device())
     if not train:
         model.eval()
     return Loaded(model, tokenizer)
@@ -103,7 +105,7 @@ def prompt_ids(loaded: Loaded, messages: Sequence[dict[str, str]]) -> list[int]:
 
 
 @contextmanager
-def one_core(model: Any) -> Iterator[None]:
+def one_core(model: Any) -> Generator[None]:
     """Within it a small model is worked at by one core."""
     before: int = torch.get_num_threads()
     small = sum(one.numel() for one in model.parameters()) <= _SMALL
@@ -122,8 +124,8 @@ class _Ended(transformers.StoppingCriteria):
         return torch.full((input_ids.shape[0],), self._ended(), dtype=torch.bool, device=input_ids.device)
 
 
-class Generator:
-    """A loaded checkpoint. To be used by one thread at a time."""
+class Speaker:
+    """A loaded checkpoint that answers. To be used by one thread at a time."""
 
     def __init__(self, folder: str) -> None:
         self._loaded = load(folder)
@@ -155,7 +157,12 @@ class Generator:
             most = min(most, self._window - len(ids))
         sampling: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
         if temperature > 0:
-            sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p or 1.0, "top_k": top_k or 0}
+            sampling = {
+                "do_sample": True,
+                "temperature": temperature,
+                "top_p": top_p or 1.0,
+                "top_k": top_k or 0,
+            }
         if stop:
             sampling |= {"stop_strings": list(stop), "tokenizer": tokenizer}
         prompt = torch.tensor([ids], device=model.device)

@@ -20,7 +20,7 @@ from ..checkpoints import verified
 from ..protocol import Answer, Request
 
 if TYPE_CHECKING:
-    from .generating import Generator
+    from .generating import Speaker
 
 NEW_TOKENS = 1024
 """Longest answer where neither the model's settings nor its context say less."""
@@ -43,7 +43,9 @@ class LocalTransport:
                 f"`{request.lm.model}` makes no embeddings", help="name a model of a provider that does"
             )
         if any(message.attached for message in request.messages):
-            raise Refused(f"`{request.lm.model}` reads text alone, and the prompt shows an image, audio or a file")
+            raise Refused(
+                f"`{request.lm.model}` reads text alone, and the prompt shows an image, audio or a file"
+            )
         gone = threading.Event()
         try:
             return await asyncio.get_running_loop().run_in_executor(_worker(), _answer, request, gone)
@@ -58,7 +60,7 @@ def _answer(request: Request, gone: threading.Event) -> Answer:
     """In the worker's thread. What nobody waits for any more ends with the next token."""
     lm = request.lm
     folder, sha256 = verified(lm)
-    model = generator(str(folder), sha256)
+    model = speaker(str(folder), sha256)
     temperature = lm.temperature if request.temperature is None else request.temperature
     said = model.answer(
         [{"role": message.role, "content": message.content} for message in request.messages],
@@ -74,19 +76,19 @@ def _answer(request: Request, gone: threading.Event) -> Answer:
 
 
 @lru_cache(maxsize=2)
-def generator(folder: str, sha256: str) -> Generator:
+def speaker(folder: str, sha256: str) -> Speaker:
     """The model in a folder whose files have this digest; the last two that were asked stay loaded.
 
     Raises ConfigurationError.
     """
     try:
-        from .generating import Generator
+        from .generating import Speaker
     except ImportError as error:
         raise ConfigurationError(
             f"`local/…` models need the package {error.name or 'torch'}, which is not installed",
             help='install what runs them: pip install "dspc[finetune]"',
         ) from None
-    return Generator(folder)
+    return Speaker(folder)
 
 
 def _seed(request: Request) -> int:
