@@ -199,6 +199,8 @@ class Spec(Struct, frozen=True):
     """Of one that `prompts`."""
     trains: Callable[[Options, Facts], Trains] | None = None
     """Of one that sets weights."""
+    trains_here: bool = False
+    """Whether it tunes only checkpoints on this machine."""
     needs_metric: bool = True
     needs_val: bool = False
     """Without `val` the step would pick its winner on training rows (a warning, not an error)."""

@@ -27,6 +27,7 @@ _MODULES: dict[str, str] = {
     "Ensemble": "ensemble",
     "BetterTogether": "better_together",
     "BootstrapFinetune": "bootstrap_finetune",
+    "GRPO": "grpo",
 }
 
 

@@ -24,6 +24,7 @@ from .. import ir
 from . import chats, jobs
 from .base import Job, Task, Trained, Trainer
 from .chats import Chat
+from .reinforcing import Reinforcement
 from .results import local_result, plain_name
 from .table import TRAINERS, trainer_named
 
@@ -106,6 +107,24 @@ class Training:
         if most is not None and job.usd is not None:
             purse.give_back(most - job.usd)
         return trained
+
+    def reinforced(self, lm: LM, *, seed: int, learning_rate: float, temperature: float) -> Reinforcement:
+        """A checkpoint on this machine that is trained step by step. Raises ConfigurationError for another model."""
+        settings = self.settings(lm)
+        if trainer_named(lm, settings) != "local":
+            raise ConfigurationError(
+                f"{lm.model} is not on this machine, so its weights cannot be changed step by step",
+                help="take a checkpoint, `local/…`, or BootstrapFinetune",
+            )
+        return Reinforcement(
+            self._state,
+            lm,
+            settings,
+            seed=seed,
+            learning_rate=learning_rate,
+            temperature=temperature,
+            stopped=self._stopped,
+        )
 
     def most_usd(self, lm: LM, tokens: int) -> float | None:
         """What a training on rows of so many tokens costs, epochs and all; None where nobody knows the price."""

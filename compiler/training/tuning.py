@@ -140,11 +140,12 @@ def last_state(work: Path) -> str | None:
     return str(whole[-1]) if whole else None
 
 
-def write(model: Any, tokenizer: Any, out: Path) -> None:
-    """The checkpoint, whole or not at all: safetensors, JSON and the chat template."""
+def write(model: Any, tokenizer: Any, out: Path, state: dict[str, Any] | None = None) -> None:
+    """The checkpoint, whole or not at all: safetensors, JSON and the chat template. `state` are its weights where they are not
+    the model's own."""
     part = out.with_name(f"{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    model.save_pretrained(str(part))
+    model.save_pretrained(str(part), **({} if state is None else {"state_dict": state}))
     tokenizer.save_pretrained(str(part))
     for file in part.iterdir():
         if file.suffix in (".bin", ".pt", ".pth", ".pkl", ".py"):

@@ -25,9 +25,10 @@ def main() -> None:
         out.write(json.dumps(what) + "\n")
         out.flush()
 
+    held: dict[str, Any] = {}
     for order in _orders():
         try:
-            _do(order, say)
+            _do(order, say, held)
         except DspecError as error:
             say(say="failed", text=error.message)
             return
@@ -66,16 +67,20 @@ def _orders() -> Iterator[dict[str, Any]]:
         yield waiting.get()
 
 
-def _do(order: dict[str, Any], say: Any) -> None:
+def _do(order: dict[str, Any], say: Any, held: dict[str, Any]) -> None:
+    """Carries out an order; `held` is what one leaves for the next."""
     match order["do"]:
         case "tune":
             from .tuning import tune
 
             tune(order, say)
-        case _:
-            from .policy import begin_or_step
+        case "begin":
+            from .policy import Policy
 
-            begin_or_step(order, say)
+            held["policy"] = Policy(order)
+            say(say="done")
+        case _:
+            held["policy"].step(order, say)
 
 
 if __name__ == "__main__":

@@ -44,10 +44,14 @@ def server() -> Iterator[Provider]:
 
 
 def lm(server: Provider) -> LM:
-    return LM(name="mini", model="openai/gpt-4o-mini-2024-07-18", api_base=server.url, api_key_env="OPENAI_API_KEY")
+    return LM(
+        name="mini", model="openai/gpt-4o-mini-2024-07-18", api_base=server.url, api_key_env="OPENAI_API_KEY"
+    )
 
 
-async def train(folder: Path, server: Provider, *, settings: ir.Training | None = None, **options: object) -> Trained:
+async def train(
+    folder: Path, server: Provider, *, settings: ir.Training | None = None, **options: object
+) -> Trained:
     stopped = options.pop("stopped", lambda: False)
     made = Training(folder, {"mini": settings or ir.Training(price=3.0)}, stopped=stopped)  # type: ignore[arg-type]
     return await made.train(lm(server), CHATS, seed=7, **options)  # type: ignore[arg-type]
@@ -91,7 +95,9 @@ async def test_a_provider_that_is_away_for_a_while_is_asked_again(
     assert server.created == 1
 
 
-async def test_a_job_whose_answer_was_lost_is_found_among_the_providers(tmp_path: Path, server: Provider) -> None:
+async def test_a_job_whose_answer_was_lost_is_found_among_the_providers(
+    tmp_path: Path, server: Provider
+) -> None:
     server.faults.append(("POST /fine_tuning/jobs", 0))
     await train(tmp_path, server)
     assert server.created == 1
@@ -170,7 +176,9 @@ async def test_a_killed_process_is_gone_on_with(tmp_path: Path, server: Provider
         asyncio.run(made.train(lm, chats, seed=7))
         """
     )
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path), server.url], env=dict(os.environ))
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path), server.url], env=dict(os.environ)
+    )
     try:
         until = time.monotonic() + 60
         while not any("GET /fine_tuning/jobs/ftjob-1" in one for one in server.asked):

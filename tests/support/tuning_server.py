@@ -138,10 +138,10 @@ def provider(**options: Any) -> Iterator[Provider]:
                 return
             self.answer(status, body)
 
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             self.handled("GET")
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             self.handled("POST")
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -44,7 +44,8 @@ def check_weights(
             if model is None or not isinstance(settings, LM):
                 continue
             how = training(session, model) or ir.Training()
-            if trainer_named(settings, how) is None:
+            name = trainer_named(settings, how)
+            if name is None or (SPECS[optimizer].trains_here and name != "local"):
                 session.report(
                     codes.optimizers.CannotBeTuned(at, optimizer, settings.model, model.location, HOSTED)
                 )
