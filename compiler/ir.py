@@ -121,7 +121,7 @@ class Metric(Frozen):
     """File and line of its score, for messages. It is no part of what the metric is: hashes and records lack it."""
 
 
-class Training(Frozen):
+class TrainSettings(Frozen):
     """How the weights of a model are tuned: `train { … }` of an `lm`. What is None, whoever trains decides."""
 
     provider: str | None = None
@@ -283,8 +283,8 @@ class Project(Frozen, defer_build=True):
     """Modules (as one-step programs) and programs, on their own models or the default one."""
     externs: dict[str, Tool] = Field(default_factory=dict[str, Tool], exclude_if=lambda found: not found)
     """The tools that are declared, whether a program calls them or not."""
-    training: dict[str, Training] = Field(
-        default_factory=dict[str, Training], exclude_if=lambda found: not found
+    training: dict[str, TrainSettings] = Field(
+        default_factory=dict[str, TrainSettings], exclude_if=lambda found: not found
     )
     """How models are tuned that say so, by name."""
     unbound: dict[str, tuple[str, ...]] = Field(default_factory=dict)

@@ -85,7 +85,7 @@ def check_declaration(session: Session, unit: Unit) -> bool:
 def lower(session: Session, found: Iterable[FileScope]) -> ir.Project:
     """The IR of a project that has no errors."""
     lms: dict[str, LM] = {}
-    training: dict[str, ir.Training] = {}
+    training: dict[str, ir.TrainSettings] = {}
     programs: dict[str, Program] = {}
     unbound: dict[str, tuple[str, ...]] = {}
     datasets: dict[str, ir.Dataset] = {}

@@ -275,7 +275,7 @@ class Reckoning:
         self._guess(purpose, one.times(count), calls)
 
     def training(
-        self, student: Program, growth: Growth, runs: int, settings: Mapping[str, ir.Training]
+        self, student: Program, growth: Growth, runs: int, settings: Mapping[str, ir.TrainSettings]
     ) -> TrainingPlan:
         """What is trained on where so many runs teach at most, every call of a model a row."""
         longest = _larger_of(self.train.longest, self.val.longest)
@@ -284,7 +284,7 @@ class Reckoning:
         plan = TrainingPlan(0, 0, 0, 0.0, 0.0)
         for load, expected in ((likely, True), (most, False)):
             for lm, one in load.taken.items():
-                how = settings.get(plain_name(lm.name), ir.Training())
+                how = settings.get(plain_name(lm.name), ir.TrainSettings())
                 name = trainer_named(lm, how)
                 if name is None:
                     continue

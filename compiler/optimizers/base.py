@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ..evaluate.evaluation import Evaluator
     from ..evaluate.outcomes import Candidate, Seen
     from ..tables.block_specs import DeclarationKind
-    from ..training.base import Job
+    from ..training.base import TrainingJob
     from ..training.service import Training
     from .advising import Idea, Situation
 
@@ -315,7 +315,7 @@ class TrainingDone(Struct, frozen=True):
     """A training of a step: the model's name in the program, and the job with what came of it."""
 
     lm: str
-    job: Job
+    job: TrainingJob
 
 
 class StepResult(Struct, frozen=True):

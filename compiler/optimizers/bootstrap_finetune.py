@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from ..data.rows import Example
     from ..evaluate.outcomes import Attempt
     from ..training.base import Trained
-    from ..training.service import Purse, Training
+    from ..training.service import Training, TrainingPurse
 
 ADVISED_TRAIN = 50
 
 
-class Lesson(Struct, frozen=True):
+class TracedLesson(Struct, frozen=True):
     """One call of a predictor, as its model is to answer it."""
 
     address: str
@@ -115,7 +115,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         )
     context.rng("order").shuffle(lessons)
     separately = not options.flag("multitask")
-    groups: dict[tuple[str, str | None], list[Lesson]] = {}
+    groups: dict[tuple[str, str | None], list[TracedLesson]] = {}
     for one in lessons:
         groups.setdefault((one.lm, one.address if separately else None), []).append(one)
     program, done = start, list[TrainingDone]()
@@ -156,7 +156,9 @@ def without_demos(program: Program) -> Program:
     return program
 
 
-async def _lessons(student: Program, options: Options, context: Context) -> tuple[list[Lesson], int, int]:
+async def _lessons(
+    student: Program, options: Options, context: Context
+) -> tuple[list[TracedLesson], int, int]:
     """What the accepted runs teach, in the order of teachers and rows; how many were accepted, and made.
 
     Raises the halt where the budget's wall, or a stop, came before all rows were tried: what is learned must not depend on
@@ -165,12 +167,12 @@ async def _lessons(student: Program, options: Options, context: Context) -> tupl
     teachers: list[Runnable] = [student]
     if context.teacher is not None:
         teachers = [matched(student, one) for one in (context.teacher, *context.teachers)]
-    found: list[Lesson] = []
+    found: list[TracedLesson] = []
     passed = 0
     for teacher in teachers:
         attempts = Attempts(teacher, options, context)
 
-        async def row(example: Example, attempts: Attempts = attempts) -> list[Lesson] | None:
+        async def row(example: Example, attempts: Attempts = attempts) -> list[TracedLesson] | None:
             return await attempts.row(example, lambda attempt: lessons_of(student, example, attempt) or None)
 
         accepted, halt = await in_order(context.train, len(context.train), row, tried=attempts.tried)
@@ -181,7 +183,7 @@ async def _lessons(student: Program, options: Options, context: Context) -> tupl
     return found, passed, len(teachers) * len(context.train)
 
 
-def lessons_of(student: Program, example: Example, attempt: Attempt) -> list[Lesson]:
+def lessons_of(student: Program, example: Example, attempt: Attempt) -> list[TracedLesson]:
     """The calls of an accepted run, agents' and their tools' steps included, as the student's models are to answer them.
 
     Raises OptimizerError for prompts with media, which no trainer here takes.
@@ -190,7 +192,7 @@ def lessons_of(student: Program, example: Example, attempt: Attempt) -> list[Les
 
     shown = hide(student, example)
     may_change = tunable(student)
-    found: list[Lesson] = []
+    found: list[TracedLesson] = []
     for step in showable(student, attempt.trace):
         if step.predictor not in may_change or step.hint:
             continue
@@ -199,7 +201,7 @@ def lessons_of(student: Program, example: Example, attempt: Attempt) -> list[Les
             raise OptimizerError(
                 f"`{step.predictor}` shows its model an image, audio or a file, and weights are tuned on text alone here"
             )
-        found.append(Lesson(step.predictor, student.predictors[step.predictor].lm, chat))
+        found.append(TracedLesson(step.predictor, student.predictors[step.predictor].lm, chat))
     return found
 
 
@@ -223,9 +225,9 @@ def on_tuned(program: Program, name: str, address: str | None, found: Trained) -
     ), key
 
 
-def purse(context: Context) -> Purse:
+def purse(context: Context) -> TrainingPurse:
     """The budget, as it pays for trainings."""
-    from ..training.service import FREE, Purse  # checks read this file
+    from ..training.service import FREE, TrainingPurse  # checks read this file
 
     wall = context.evaluator.wall
-    return FREE if wall is None else Purse(wall.take, wall.give_back)
+    return FREE if wall is None else TrainingPurse(wall.take, wall.give_back)

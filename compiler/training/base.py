@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from dspec.runtime.errors import DspecError
-from dspec.runtime.schema.lms import LM, Weights
+from dspec.runtime.schema.lms import LM, TunedWeights
 
 from .. import ir
 
@@ -21,7 +21,7 @@ class TrainingFailed(DspecError):
     """A training came to nothing, and the message says why. Running the same command again begins it anew."""
 
 
-class Job(Struct):
+class TrainingJob(Struct):
     """One training as it is kept on disk (`jobs`): all that another process needs to find it again."""
 
     key: str
@@ -58,19 +58,19 @@ class Trained(Struct, frozen=True):
     """What came of a training. `weights` are those of a model that is on this machine."""
 
     model: str
-    weights: Weights | None
-    job: Job
+    weights: TunedWeights | None
+    job: TrainingJob
 
 
-class Task(Struct, frozen=True):
+class TrainingTask(Struct, frozen=True):
     """What a trainer is given: the model as it is asked, how it is to be trained, and the folder of its job, which holds the
     rows. `save` writes the job down; `tell` shows how far it is; `stopped` says that a person wants it to end."""
 
     lm: LM
-    settings: ir.Training
+    settings: ir.TrainSettings
     seed: int
     folder: Path
-    job: Job
+    job: TrainingJob
     save: Callable[[], None]
     tell: Callable[[str], None]
     stopped: Callable[[], bool]
@@ -83,27 +83,27 @@ class Task(Struct, frozen=True):
 class Trainer(Protocol):
     """One way to train. Its methods may be called again with what is on disk after the process was killed anywhere."""
 
-    def ready(self, lm: LM, settings: ir.Training) -> None:
+    def ready(self, lm: LM, settings: ir.TrainSettings) -> None:
         """Raises ConfigurationError where this model could not be trained here: before anything is paid."""
         ...
 
-    def price(self, lm: LM, settings: ir.Training) -> float | None:
+    def price(self, lm: LM, settings: ir.TrainSettings) -> float | None:
         """USD per million tokens that are trained on; None where nobody knows."""
         ...
 
-    def epochs(self, settings: ir.Training) -> int:
+    def epochs(self, settings: ir.TrainSettings) -> int:
         """How often the rows are gone through, at most where whoever trains decides that."""
         ...
 
-    async def train(self, task: Task) -> Trained:
+    async def train(self, task: TrainingTask) -> Trained:
         """Train, or go on with what was begun. Raises TrainingFailed, ProviderError, ConfigurationError; Stopped, where what
         was begun can be gone on with."""
         ...
 
-    async def status(self, task: Task) -> State:
+    async def status(self, task: TrainingTask) -> State:
         """How far the job is, as whoever trains says it now."""
         ...
 
-    async def cancel(self, task: Task) -> None:
+    async def cancel(self, task: TrainingTask) -> None:
         """End the job. One that is over stays as it is."""
         ...

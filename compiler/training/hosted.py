@@ -19,7 +19,7 @@ from dspec.runtime.models.transports.litellm import problem_of, quiet_litellm
 from dspec.runtime.schema.lms import LM
 
 from .. import ir
-from .base import State, Task, Trained, TrainingFailed
+from .base import State, Trained, TrainingFailed, TrainingTask
 
 EPOCHS = 3
 """Reckoned with where the provider decides."""
@@ -35,16 +35,16 @@ class HostedTrainer:
         self.every = every
         self.patience = patience
 
-    def ready(self, lm: LM, settings: ir.Training) -> None:
+    def ready(self, lm: LM, settings: ir.TrainSettings) -> None:
         resolve(lm)  # says which key or address is missing
 
-    def price(self, lm: LM, settings: ir.Training) -> float | None:
+    def price(self, lm: LM, settings: ir.TrainSettings) -> float | None:
         return settings.price
 
-    def epochs(self, settings: ir.Training) -> int:
+    def epochs(self, settings: ir.TrainSettings) -> int:
         return settings.epochs or EPOCHS
 
-    async def train(self, task: Task) -> Trained:
+    async def train(self, task: TrainingTask) -> Trained:
         calls, job = _Calls(task.lm), task.job
         if not job.file:
             job.file = await self._patiently(task, lambda: calls.upload(task), "takes the rows")
@@ -63,7 +63,7 @@ class HostedTrainer:
         job.model = model if model.startswith(f"{provider}/") else f"{provider}/{model}"
         return Trained(job.model, None, job)
 
-    async def _submitted(self, task: Task, calls: _Calls) -> str:
+    async def _submitted(self, task: TrainingTask, calls: _Calls) -> str:
         """The job's name. One that may have been taken already is looked for before another one is asked for."""
         job, began = task.job, time.monotonic()
         while True:
@@ -85,7 +85,7 @@ class HostedTrainer:
                     raise
             await self._pause(task, self.every)
 
-    async def _waited(self, task: Task, calls: _Calls) -> dict[str, Any]:
+    async def _waited(self, task: TrainingTask, calls: _Calls) -> dict[str, Any]:
         """The job once it has succeeded."""
         said, job = "", task.job
         while True:
@@ -109,7 +109,7 @@ class HostedTrainer:
                 task.tell(f"{task.lm.model}: job {job.id} is {status.replace('_', ' ') or 'under way'}")
             await self._pause(task, self.every)
 
-    async def _pause(self, task: Task, seconds: float, why: str = "") -> None:
+    async def _pause(self, task: TrainingTask, seconds: float, why: str = "") -> None:
         """Waits, and looks meanwhile whether somebody wants the compile to end."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
@@ -124,7 +124,7 @@ class HostedTrainer:
                 )
             await asyncio.sleep(min(left, 0.2))
 
-    async def _patiently(self, task: Task, ask: Callable[[], Awaitable[Any]], what: str) -> Any:
+    async def _patiently(self, task: TrainingTask, ask: Callable[[], Awaitable[Any]], what: str) -> Any:
         """What the provider answers. Asking this again begins nothing."""
         began, wait = time.monotonic(), min(1.0, self.every)
         while True:
@@ -143,7 +143,7 @@ class HostedTrainer:
             await self._pause(task, wait, f"nobody {what}")
             wait = min(2 * wait, 60.0)
 
-    async def status(self, task: Task) -> State:
+    async def status(self, task: TrainingTask) -> State:
         if not task.job.id:
             return task.job.state
         found = await _Calls(task.lm).look(task.job.id)
@@ -152,7 +152,7 @@ class HostedTrainer:
             return "done"
         return "failed" if status in _FAILED else "cancelled" if status in _ENDED else "running"
 
-    async def cancel(self, task: Task) -> None:
+    async def cancel(self, task: TrainingTask) -> None:
         if task.job.id:
             await _Calls(task.lm).cancel(task.job.id)
         task.job.state = "cancelled"
@@ -162,7 +162,7 @@ class HostedTrainer:
 TRAINER = HostedTrainer()
 
 
-def _failed(task: Task, why: str) -> TrainingFailed:
+def _failed(task: TrainingTask, why: str) -> TrainingFailed:
     job = task.job
     job.state, job.error = "failed", why[:300]
     task.save()
@@ -212,13 +212,13 @@ class _Calls:
             raise Unavailable("the provider's answer cannot be read")
         return cast("dict[str, Any]", plain)
 
-    async def upload(self, task: Task) -> str:
+    async def upload(self, task: TrainingTask) -> str:
         data = task.rows.read_bytes()
         file = (f"{task.job.key[:16]}.jsonl", data)
         call = self._litellm.acreate_file(file=file, purpose="fine-tune", **self._options())
         return _identifier(await self._asked(call))
 
-    async def create(self, task: Task) -> str:
+    async def create(self, task: TrainingTask) -> str:
         _, name = split_model(self._lm.model)
         settings = task.settings
         hyper = {

@@ -15,7 +15,7 @@ import msgspec
 from dspec.runtime.artifact.files import write_whole
 from dspec.runtime.errors import ConfigurationError
 
-from .base import Job
+from .base import TrainingJob
 
 FOLDER = "training"
 _MAX_BYTES = 1 << 20
@@ -26,16 +26,16 @@ def folder_of(state: Path, key: str) -> Path:
     return state / FOLDER / key[:32]
 
 
-def read(folder: Path) -> Job | None:
+def read(folder: Path) -> TrainingJob | None:
     """The training in a folder; None where there is none, or what is there cannot be read."""
     try:
         data = (folder / "job.json").read_bytes()
-        return msgspec.json.decode(data, type=Job) if len(data) <= _MAX_BYTES else None
+        return msgspec.json.decode(data, type=TrainingJob) if len(data) <= _MAX_BYTES else None
     except (OSError, msgspec.MsgspecError, ValueError):
         return None
 
 
-def write(folder: Path, job: Job) -> None:
+def write(folder: Path, job: TrainingJob) -> None:
     """Keep how far a training is. Raises ConfigurationError where that cannot be written."""
     try:
         write_whole(folder / "job.json", msgspec.json.format(msgspec.json.encode(job), indent=2) + b"\n")
@@ -46,7 +46,7 @@ def write(folder: Path, job: Job) -> None:
         ) from error
 
 
-def listed(state: Path) -> Iterator[tuple[Path, Job]]:
+def listed(state: Path) -> Iterator[tuple[Path, TrainingJob]]:
     """Every training of a project, by its folder's name."""
     place = state / FOLDER
     for folder in sorted(place.iterdir()) if place.is_dir() else ():

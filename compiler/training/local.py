@@ -23,7 +23,7 @@ from dspec.runtime.models.checkpoints import digest_of, place_of, verified
 from dspec.runtime.schema.lms import LM
 
 from .. import ir
-from .base import State, Task, Trained, TrainingFailed
+from .base import State, Trained, TrainingFailed, TrainingTask
 from .results import local_result
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate")
@@ -34,7 +34,7 @@ _LINE = 1 << 20
 class LocalTrainer:
     """Whole weights or LoRA, by transformers, TRL and PEFT."""
 
-    def ready(self, lm: LM, settings: ir.Training) -> None:
+    def ready(self, lm: LM, settings: ir.TrainSettings) -> None:
         missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
         if missing:
             raise ConfigurationError(
@@ -43,13 +43,13 @@ class LocalTrainer:
             )
         digest_of(place_of(lm))
 
-    def price(self, lm: LM, settings: ir.Training) -> float | None:
+    def price(self, lm: LM, settings: ir.TrainSettings) -> float | None:
         return settings.price or 0.0
 
-    def epochs(self, settings: ir.Training) -> int:
+    def epochs(self, settings: ir.TrainSettings) -> int:
         return settings.epochs or EPOCHS
 
-    async def train(self, task: Task) -> Trained:
+    async def train(self, task: TrainingTask) -> Trained:
         folder, _ = await asyncio.to_thread(verified, task.lm)
         made = task.folder / "weights"
         work = task.folder / "work"
@@ -64,7 +64,7 @@ class LocalTrainer:
             "settings": task.settings.model_dump(mode="json"),
         }
         task.job.state = "running"
-        async with Worker(task.folder) as worker:
+        async with TrainingProcess(task.folder) as worker:
             task.job.pid = worker.pid
             task.save()
             await worker.send(order)
@@ -79,7 +79,7 @@ class LocalTrainer:
             task.tell(f"{left_out} rows were longer than the checkpoint takes, and left out")
         return found
 
-    async def _followed(self, task: Task, worker: Worker) -> dict[str, Any]:
+    async def _followed(self, task: TrainingTask, worker: TrainingProcess) -> dict[str, Any]:
         """What the process says at its end; what it says before is told."""
         while True:
             said = await worker.heard(task.stopped)
@@ -101,7 +101,7 @@ class LocalTrainer:
                         help=f"what the process wrote is in {worker.log}; the same command begins it anew",
                     )
 
-    async def status(self, task: Task) -> State:
+    async def status(self, task: TrainingTask) -> State:
         state, pid = task.job.state, task.job.pid
         if state != "running" or not pid:
             return state
@@ -111,7 +111,7 @@ class LocalTrainer:
             return "submitted"  # it was killed: the next compile goes on
         return "running"
 
-    async def cancel(self, task: Task) -> None:
+    async def cancel(self, task: TrainingTask) -> None:
         if await self.status(task) == "running" and is_worker(task.job.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(task.job.pid, signal.SIGTERM)
@@ -133,7 +133,7 @@ def is_worker(pid: int) -> bool:
         return False
 
 
-class Worker:
+class TrainingProcess:
     """The process. Leaving it ends it."""
 
     def __init__(self, folder: Path) -> None:
@@ -144,7 +144,7 @@ class Worker:
     def pid(self) -> int:
         return 0 if self._process is None else self._process.pid
 
-    async def __aenter__(self) -> Worker:
+    async def __aenter__(self) -> TrainingProcess:
         environment = {
             **os.environ,
             "HF_HUB_OFFLINE": "1",

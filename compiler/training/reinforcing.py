@@ -22,9 +22,9 @@ from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
 from . import jobs
-from .base import Job, Trained, TrainingFailed
+from .base import Trained, TrainingFailed, TrainingJob
 from .chats import Chat
-from .local import Worker
+from .local import TrainingProcess
 from .results import local_result
 
 _FORMAT = 1
@@ -45,7 +45,7 @@ class Reinforcement:
         self,
         state: Path,
         lm: LM,
-        settings: ir.Training,
+        settings: ir.TrainSettings,
         *,
         seed: int,
         learning_rate: float,
@@ -71,7 +71,7 @@ class Reinforcement:
         }
         self._key = digest(recipe)
         self._plain = plain
-        self._worker: Worker | None = None
+        self._worker: TrainingProcess | None = None
         self._at = ""
         """The key of the policy that the process holds."""
 
@@ -122,7 +122,7 @@ class Reinforcement:
         )
         said = await self._answer(worker)
         tokens = said.get("tokens")
-        job = Job(
+        job = TrainingJob(
             key=key,
             trainer="local",
             base=self._lm.model,
@@ -146,7 +146,7 @@ class Reinforcement:
         if self._worker is not None:
             await self._worker.__aexit__(None, None, None)
         base, _ = await asyncio.to_thread(verified, self._lm)
-        self._worker = await Worker(folder).__aenter__()
+        self._worker = await TrainingProcess(folder).__aenter__()
         await self._worker.send(
             {
                 "do": "begin",
@@ -159,7 +159,7 @@ class Reinforcement:
         )
         await self._answer(self._worker)
 
-    async def _answer(self, worker: Worker) -> dict[str, object]:
+    async def _answer(self, worker: TrainingProcess) -> dict[str, object]:
         said = await worker.heard(self._stopped)
         if said is None:
             raise Stopped(

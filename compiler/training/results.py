@@ -9,10 +9,10 @@ from dspec.runtime.models.endpoints import split_model
 from dspec.runtime.schema.lms import LM
 from dspec.runtime.schema.program import Program
 
-from .base import Job, Trained
+from .base import Trained, TrainingJob
 
 
-def local_result(folder: Path, base: str, job: Job) -> Trained:
+def local_result(folder: Path, base: str, job: TrainingJob) -> Trained:
     """The checkpoint that a training left in a folder, which is known from now on."""
     weights = weights_of(folder, base)
     know(weights.sha256, folder)
@@ -60,5 +60,5 @@ def tuned_shape(program: Program) -> Program:
 def _priced_as_tuned(lm: LM) -> LM:
     provider, name = split_model(lm.model)
     model = lm.model if is_local(lm.model) or name.startswith("ft:") else f"{provider}/ft:{name}"
-    found = Trained(model, lm.weights, Job("", "", "", "", 0, 0, {}))
+    found = Trained(model, lm.weights, TrainingJob("", "", "", "", 0, 0, {}))
     return tuned_lm(lm, tuned_name(lm.name, None), found, in_text=False)

@@ -22,7 +22,7 @@ from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
 from . import chats, jobs
-from .base import Job, Task, Trained, Trainer
+from .base import Trained, Trainer, TrainingJob, TrainingTask
 from .chats import Chat
 from .reinforcing import Reinforcement
 from .results import local_result, plain_name
@@ -36,7 +36,7 @@ _AGAIN = ("failed", "cancelled")
 Tell = Callable[[str], None]
 
 
-class Purse(Struct, frozen=True):
+class TrainingPurse(Struct, frozen=True):
     """Who pays: `take` raises BudgetExceeded where the money is not there, `give_back` takes what was not needed. None of it is
     asked for a training that was paid before."""
 
@@ -48,7 +48,15 @@ def _free(usd: float | None, model: str) -> None:
     return
 
 
-FREE = Purse(_free, lambda _: None)
+FREE = TrainingPurse(_free, lambda _: None)
+
+
+def task_of(folder: Path, job: TrainingJob, lm: LM) -> tuple[Trainer, TrainingTask]:
+    """A training that is on disk, to be asked about or ended."""
+    task = TrainingTask(
+        lm, ir.TrainSettings(), 0, folder, job, lambda: jobs.write(folder, job), lambda _: None, lambda: False
+    )
+    return TRAINERS[job.trainer], task
 
 
 class Training:
@@ -57,7 +65,7 @@ class Training:
     def __init__(
         self,
         state: Path,
-        settings: Mapping[str, ir.Training],
+        settings: Mapping[str, ir.TrainSettings],
         *,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -65,9 +73,9 @@ class Training:
         self._settings = settings
         self._stopped = stopped
 
-    def settings(self, lm: LM) -> ir.Training:
+    def settings(self, lm: LM) -> ir.TrainSettings:
         """How the model is trained, or the one that it was tuned from."""
-        return self._settings.get(plain_name(lm.name), ir.Training())
+        return self._settings.get(plain_name(lm.name), ir.TrainSettings())
 
     def ready(self, lm: LM) -> None:
         """Raises ConfigurationError where this model cannot be trained here."""
@@ -75,7 +83,13 @@ class Training:
         self._trainer(lm, settings).ready(lm, settings)
 
     async def train(
-        self, lm: LM, rows: Sequence[Chat], *, seed: int, purse: Purse = FREE, tell: Tell = lambda _: None
+        self,
+        lm: LM,
+        rows: Sequence[Chat],
+        *,
+        seed: int,
+        purse: TrainingPurse = FREE,
+        tell: Tell = lambda _: None,
     ) -> Trained:
         """The model after training on the rows, which are at least one. What was done before is taken as it is.
 
@@ -133,7 +147,7 @@ class Training:
         each = trainer.price(lm, settings)
         return None if each is None else each * tokens * trainer.epochs(settings) / 1e6
 
-    def _trainer(self, lm: LM, settings: ir.Training) -> Trainer:
+    def _trainer(self, lm: LM, settings: ir.TrainSettings) -> Trainer:
         name = trainer_named(lm, settings)
         if name is None:
             raise ConfigurationError(
@@ -143,8 +157,8 @@ class Training:
         return TRAINERS[name]
 
     def _task(
-        self, lm: LM, settings: ir.Training, rows: Sequence[Chat], data: bytes, seed: int, tell: Tell
-    ) -> Task:
+        self, lm: LM, settings: ir.TrainSettings, rows: Sequence[Chat], data: bytes, seed: int, tell: Tell
+    ) -> TrainingTask:
         plain: dict[str, JsonValue] = settings.model_dump(mode="json", exclude={"price"})
         trainer = trainer_named(lm, settings) or ""
         recipe: dict[str, JsonValue] = {
@@ -159,7 +173,7 @@ class Training:
         folder = jobs.folder_of(self._state, key)
         known = jobs.read(folder)
         if known is None or known.key != key:
-            known = Job(
+            known = TrainingJob(
                 key=key,
                 trainer=trainer,
                 base=lm.model,
@@ -169,9 +183,11 @@ class Training:
                 settings=dict(plain),
             )
         job = known
-        return Task(lm, settings, seed, folder, job, lambda: jobs.write(folder, job), tell, self._stopped)
+        return TrainingTask(
+            lm, settings, seed, folder, job, lambda: jobs.write(folder, job), tell, self._stopped
+        )
 
-    def _found(self, lm: LM, task: Task) -> Trained | None:
+    def _found(self, lm: LM, task: TrainingTask) -> Trained | None:
         """What a training that is done has left; None where it is no longer there."""
         if not is_local(lm.model):
             return Trained(task.job.model, None, task.job)

@@ -21,17 +21,17 @@ HOSTED = ("openai", "azure", "vertex_ai")
 """Providers whose models LiteLLM's fine-tuning calls train."""
 
 
-def tunable_models(program: Program, settings: Mapping[str, ir.Training]) -> bool:
+def tunable_models(program: Program, settings: Mapping[str, ir.TrainSettings]) -> bool:
     """Whether something trains every model that the program's predictors ask."""
     asked = {predictor.lm for predictor in program.predictors.values()}
     return bool(asked) and all(
         name in program.lms
-        and trainer_named(program.lms[name], settings.get(name, ir.Training())) is not None
+        and trainer_named(program.lms[name], settings.get(name, ir.TrainSettings())) is not None
         for name in asked
     )
 
 
-def trainer_named(lm: LM, settings: ir.Training) -> str | None:
+def trainer_named(lm: LM, settings: ir.TrainSettings) -> str | None:
     """The name of what trains the model; None where nothing does."""
     provider, _ = split_model(lm.model)
     wanted = settings.provider or provider

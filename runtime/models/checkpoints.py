@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import ConfigurationError, NotSet
-from ..schema.lms import LM, Weights
+from ..schema.lms import LM, TunedWeights
 
 LOCAL = "local"
 PREFIX = f"{LOCAL}/"
@@ -76,12 +76,12 @@ def digest_of(folder: Path) -> str:
     return total.hexdigest()
 
 
-def weights_of(folder: Path, base: str) -> Weights:
+def weights_of(folder: Path, base: str) -> TunedWeights:
     """What an artifact says of a checkpoint that was tuned from `base`. Raises ConfigurationError."""
-    return Weights(sha256=digest_of(folder), files=names_in(folder), base=base)
+    return TunedWeights(sha256=digest_of(folder), files=names_in(folder), base=base)
 
 
-def faults(weights: Weights, folder: Path) -> str:
+def faults(weights: TunedWeights, folder: Path) -> str:
     """What tells at a glance that a folder does not hold these weights, as a clause; "" where nothing does."""
     try:
         found = names_in(folder)

@@ -81,8 +81,8 @@ class OwnSettings(RequestParameters):
         }
 
 
-class Weights(Frozen, defer_build=True):
-    """Weights that were tuned: a checkpoint's files, in a folder beside the artifact that the model's name tells."""
+class TunedWeights(Frozen, defer_build=True):
+    """TunedWeights that were tuned: a checkpoint's files, in a folder beside the artifact that the model's name tells."""
 
     sha256: str
     """Of all files (`models/checkpoints`)."""
@@ -138,7 +138,7 @@ class LM(RequestParameters):
     """Headers whose values are in environment variables, whose names these are."""
     extra: dict[str, JsonValue] = Field(default_factory=dict, exclude_if=_empty)
     """RequestParameters that only some providers know, sent as they are."""
-    weights: Weights | None = Field(default=None, exclude_if=_unset)
+    weights: TunedWeights | None = Field(default=None, exclude_if=_unset)
     """Of a `local/…` model that a compile tuned: what its files must be. None of any other."""
 
     def __hash__(self) -> int:

@@ -19,7 +19,7 @@ from dspec.compiler.evaluate.budget import Wall
 from dspec.compiler.training import jobs, service
 from dspec.compiler.training.base import Trained, TrainingFailed
 from dspec.compiler.training.hosted import HostedTrainer
-from dspec.compiler.training.service import Purse, Training
+from dspec.compiler.training.service import Training, TrainingPurse
 from dspec.runtime.errors import BudgetExceeded, ConfigurationError, NotSet, ProviderError, Stopped
 from dspec.runtime.models.protocol import Message
 from dspec.runtime.schema.program import LM
@@ -50,20 +50,20 @@ def lm(server: Provider) -> LM:
 
 
 async def train(
-    folder: Path, server: Provider, *, settings: ir.Training | None = None, **options: object
+    folder: Path, server: Provider, *, settings: ir.TrainSettings | None = None, **options: object
 ) -> Trained:
     stopped = options.pop("stopped", lambda: False)
-    made = Training(folder, {"mini": settings or ir.Training(price=3.0)}, stopped=stopped)  # type: ignore[arg-type]
+    made = Training(folder, {"mini": settings or ir.TrainSettings(price=3.0)}, stopped=stopped)  # type: ignore[arg-type]
     return await made.train(lm(server), CHATS, seed=7, **options)  # type: ignore[arg-type]
 
 
-def kept(folder: Path) -> jobs.Job:
+def kept(folder: Path) -> jobs.TrainingJob:
     return next(job for _, job in jobs.listed(folder))
 
 
 async def test_rows_are_uploaded_and_the_job_is_waited_for(tmp_path: Path, server: Provider) -> None:
     said: list[str] = []
-    found = await train(tmp_path, server, settings=ir.Training(epochs=2, price=3.0), tell=said.append)
+    found = await train(tmp_path, server, settings=ir.TrainSettings(epochs=2, price=3.0), tell=said.append)
     assert found.model == "openai/ft:gpt-4o-mini-2024-07-18:org:dspec:ftjob-1"
     assert found.weights is None
     rows = [json.loads(line)["messages"] for line in next(iter(server.files.values())).decode().splitlines()]
@@ -79,10 +79,10 @@ async def test_rows_are_uploaded_and_the_job_is_waited_for(tmp_path: Path, serve
 async def test_what_was_trained_is_not_trained_again(tmp_path: Path, server: Provider) -> None:
     first = await train(tmp_path, server)
     paid: list[float | None] = []
-    purse = Purse(lambda usd, _: paid.append(usd), lambda usd: None)
+    purse = TrainingPurse(lambda usd, _: paid.append(usd), lambda usd: None)
     assert (await train(tmp_path, server, purse=purse)).model == first.model
     assert (server.created, paid) == (1, [])
-    await train(tmp_path, server, settings=ir.Training(epochs=9))
+    await train(tmp_path, server, settings=ir.TrainSettings(epochs=9))
     assert server.created == 2
 
 
@@ -172,7 +172,7 @@ async def test_a_killed_process_is_gone_on_with(tmp_path: Path, server: Provider
         service.TRAINERS = {"hosted": HostedTrainer(every=0.05)}
         lm = LM(name="mini", model="openai/gpt-4o-mini-2024-07-18", api_base=sys.argv[2], api_key_env="OPENAI_API_KEY")
         chats = [(Message("system", "Say it."), Message("user", f"which {n}?"), Message("assistant", f"número {n} 🦉")) for n in range(12)]
-        made = service.Training(Path(sys.argv[1]), {"mini": ir.Training(price=3.0)})
+        made = service.Training(Path(sys.argv[1]), {"mini": ir.TrainSettings(price=3.0)})
         asyncio.run(made.train(lm, chats, seed=7))
         """
     )
@@ -194,13 +194,13 @@ async def test_a_killed_process_is_gone_on_with(tmp_path: Path, server: Provider
 
 
 async def test_the_wall_pays_before_a_training_begins(tmp_path: Path, server: Provider) -> None:
-    settings = ir.Training(epochs=2, price=1_000.0)
+    settings = ir.TrainSettings(epochs=2, price=1_000.0)
     poor = Wall(ir.Budget(usd=0.01))
     with pytest.raises(BudgetExceeded, match="training openai/gpt-4o-mini"):
-        await train(tmp_path, server, settings=settings, purse=Purse(poor.take, poor.give_back))
+        await train(tmp_path, server, settings=settings, purse=TrainingPurse(poor.take, poor.give_back))
     assert server.asked == []
     rich = Wall(ir.Budget(usd=10.0))
-    found = await train(tmp_path, server, settings=settings, purse=Purse(rich.take, rich.give_back))
+    found = await train(tmp_path, server, settings=settings, purse=TrainingPurse(rich.take, rich.give_back))
     assert found.job.usd == pytest.approx(1.2)  # 1,200 tokens, as the provider counted them
     assert rich.spent.usd == pytest.approx(1.2)
 
@@ -208,8 +208,10 @@ async def test_the_wall_pays_before_a_training_begins(tmp_path: Path, server: Pr
 async def test_a_price_that_nobody_knows_is_no_budget_in_money(tmp_path: Path, server: Provider) -> None:
     wall = Wall(ir.Budget(usd=10.0))
     with pytest.raises(ConfigurationError, match="nobody knows what training"):
-        await train(tmp_path, server, settings=ir.Training(), purse=Purse(wall.take, wall.give_back))
-    assert (await train(tmp_path, server, settings=ir.Training())).job.usd is None
+        await train(
+            tmp_path, server, settings=ir.TrainSettings(), purse=TrainingPurse(wall.take, wall.give_back)
+        )
+    assert (await train(tmp_path, server, settings=ir.TrainSettings())).job.usd is None
 
 
 async def test_what_is_missing_is_said_before_anything_is_paid(

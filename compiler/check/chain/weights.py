@@ -43,7 +43,7 @@ def check_weights(
             settings = None if model is None else session.checked(model)
             if model is None or not isinstance(settings, LM):
                 continue
-            how = training(session, model) or ir.Training()
+            how = training(session, model) or ir.TrainSettings()
             name = trainer_named(settings, how)
             if name is None or (SPECS[optimizer].trains_here and name != "local"):
                 session.report(

@@ -29,19 +29,19 @@ def lm(session: Session, symbol: Symbol) -> LM | None:
     return session.once(_check_lm, symbol)
 
 
-def training(session: Session, symbol: Symbol) -> ir.Training | None:
+def training(session: Session, symbol: Symbol) -> ir.TrainSettings | None:
     """How a declared model's weights are tuned; None where it does not say."""
     return session.once(_check_training, symbol)
 
 
-def _check_training(session: Session, symbol: Symbol) -> ir.Training | None:
+def _check_training(session: Session, symbol: Symbol) -> ir.TrainSettings | None:
     place = session.place(symbol)
     block = section(place.declaration.items, TRAIN.name)
     if block is None:
         return None
     read = Reader(session, place, block.items, TRAIN)
     rank = read.integer("rank")
-    return ir.Training(
+    return ir.TrainSettings(
         provider=read.choice("provider"),
         method="full" if read.choice("method") == "full" else "lora",
         epochs=read.integer("epochs"),

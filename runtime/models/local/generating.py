@@ -38,7 +38,7 @@ class Said(NamedTuple):
     reason: Literal["stop", "length"]
 
 
-class Loaded(Struct, frozen=True):
+class LoadedCheckpoint(Struct, frozen=True):
     """A model with its tokenizer, on its device."""
 
     model: Any
@@ -50,7 +50,7 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def load(folder: str | Path, *, train: bool = False) -> Loaded:
+def load(folder: str | Path, *, train: bool = False) -> LoadedCheckpoint:
     """A checkpoint and its tokenizer. In bf16 where there is a GPU, as it was written elsewhere.
 
     Raises ConfigurationError where it cannot be loaded, or has no chat template.
@@ -80,10 +80,10 @@ def load(folder: str | Path, *, train: bool = False) -> Loaded:
     model = model.to(device())
     if not train:
         model.eval()
-    return Loaded(model, tokenizer)
+    return LoadedCheckpoint(model, tokenizer)
 
 
-def window(loaded: Loaded) -> int | None:
+def window(loaded: LoadedCheckpoint) -> int | None:
     """Tokens of prompt and answer together; None where the checkpoint does not tell."""
     found = [
         one
@@ -96,7 +96,7 @@ def window(loaded: Loaded) -> int | None:
     return min(found, default=None)
 
 
-def prompt_ids(loaded: Loaded, messages: Sequence[dict[str, str]]) -> list[int]:
+def prompt_ids(loaded: LoadedCheckpoint, messages: Sequence[dict[str, str]]) -> list[int]:
     """The tokens of a prompt, up to where its answer begins."""
     given = loaded.tokenizer.apply_chat_template(
         list(messages), add_generation_prompt=True, tokenize=True, return_dict=True
@@ -186,7 +186,7 @@ class Speaker:
         return Said(text, len(ids), len(written), "length" if cut else "stop")
 
 
-def _ends(loaded: Loaded) -> set[int]:
+def _ends(loaded: LoadedCheckpoint) -> set[int]:
     """Tokens that end an answer."""
     given = loaded.model.generation_config.eos_token_id
     found = [given] if isinstance(given, int) else list(given or ())
