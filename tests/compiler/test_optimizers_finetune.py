@@ -49,20 +49,22 @@ async def tuned(
 ) -> Stepped:
     options.setdefault("train", TRAIN)
     training = service.Training(folder, {"fake": ir.TrainSettings(price=3.0)})
-    return await step(
-        monkeypatch, "BootstrapFinetune", reply, student=student, training=training, **options
-    )
+    return await step(monkeypatch, "BootstrapFinetune", reply, student=student, training=training, **options)
 
 
 def chats(server: Provider) -> list[list[list[dict[str, str]]]]:
     """What each training was given, in the order of the uploads."""
     return [
-        [json.loads(line)["messages"] for line in data.decode().splitlines()] for data in server.files.values()
+        [json.loads(line)["messages"] for line in data.decode().splitlines()]
+        for data in server.files.values()
     ]
 
 
 def sent(done: Stepped) -> list[list[dict[str, str]]]:
-    return [[{"role": one.role, "content": one.content} for one in asked.request.messages] for asked in done.script.asked]
+    return [
+        [{"role": one.role, "content": one.content} for one in asked.request.messages]
+        for asked in done.script.asked
+    ]
 
 
 @pytest.mark.parametrize("adapter", ["chat", "json", "xml"])
@@ -73,7 +75,11 @@ async def test_prompts_are_what_a_run_sends_to_the_byte(
 
     def reply(asked: Asked) -> str:
         label = next(f"L{n}" for n in range(3) if f" of g{n}" in asked.request.messages[-1].content)
-        return {"chat": f"[[ ## label ## ]]\n{label}", "json": f'{{"label": "{label}"}}', "xml": f"<label>{label}</label>"}[adapter]
+        return {
+            "chat": f"[[ ## label ## ]]\n{label}",
+            "json": f'{{"label": "{label}"}}',
+            "xml": f"<label>{label}</label>",
+        }[adapter]
 
     demo = Demo(inputs={"text": "row 900 of g1"}, outputs={"label": "L1"})
     student = on(classifier(), server, adapter=adapter).with_predictor("ask", demos=(demo,))
@@ -123,7 +129,9 @@ async def test_where_nothing_passes_nothing_is_trained(
     assert "nothing was trained" in done.result.notes[0]
 
 
-async def test_demos_can_be_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Provider) -> None:
+async def test_demos_can_be_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Provider
+) -> None:
     shows_a_row = Demo(inputs={"text": TRAIN[0].inputs["text"]}, outputs={"label": "L0"})
     student = on(classifier(), server).with_predictor("ask", demos=(shows_a_row,))
     kept = await tuned(monkeypatch, tmp_path, student)
@@ -175,14 +183,21 @@ def knows(server: Provider, *groups: int) -> Program:
 
 def by_teacher(asked: Asked) -> dict[str, str]:
     known = asked.request.lm.name.removeprefix("knows")
-    return {"label": f"L{group(asked.question['text'])}" if str(group(asked.question["text"])) in known else "no"}
+    return {
+        "label": f"L{group(asked.question['text'])}" if str(group(asked.question["text"])) in known else "no"
+    }
 
 
 async def test_several_teachers_teach_what_each_of_them_knows(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Provider
 ) -> None:
     done = await tuned(
-        monkeypatch, tmp_path, on(classifier(), server), by_teacher, teacher=knows(server, 0), teachers=[knows(server, 1)]
+        monkeypatch,
+        tmp_path,
+        on(classifier(), server),
+        by_teacher,
+        teacher=knows(server, 0),
+        teachers=[knows(server, 1)],
     )
     (learned,) = chats(server)
     assert sorted(chat[1]["content"].split(" of g")[1][0] for chat in learned) == ["0"] * 3 + ["1"] * 3
@@ -208,7 +223,9 @@ async def test_an_ensemble_teaches_by_the_member_that_agreed_with_the_vote(
     assert len(learned) == 3
 
 
-async def test_at_the_wall_nothing_is_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Provider) -> None:
+async def test_at_the_wall_nothing_is_trained(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Provider
+) -> None:
     with pytest.raises(BudgetExceeded):
         await tuned(monkeypatch, tmp_path, on(classifier(), server), budget=ir.Budget(calls=5))
     assert server.asked == []
