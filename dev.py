@@ -37,6 +37,7 @@ PAGES = ("diagnostics", "reference", "models", "map", "schema", "editors")
 SLOWER = (
     "faults",
     "differential",
+    "finetuning",
     "grammar",
     "compiler/test_arrival.py",
     "compiler/test_deletions.py",
@@ -44,8 +45,8 @@ SLOWER = (
     "compiler/test_mutations.py",
     "compiler/test_simulated_truth.py",
 )
-"""What `deep` runs, beside tests that are marked as slow: faults, DSPy in an environment of its own, and properties that try
-harder when asked to."""
+"""What `deep` runs, beside tests that are marked as slow: faults, DSPy and real training in environments of their own, and
+properties that try harder when asked to."""
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> None:
@@ -118,6 +119,7 @@ def deep(_: list[str]) -> None:
     os.environ.update(
         DSPEC_DEEP=os.environ.get("DSPEC_DEEP") or "1", DSPEC_REQUIRE_DSPY="0" if made.returncode else "1"
     )
+    subprocess.run([str(PYTHON), "tests/finetuning/environment.py"], cwd=ROOT, check=False)
     test([f"tests/{part}" for part in SLOWER])
     test(["-m", "slow", *(f"--ignore=tests/{part}" for part in SLOWER)])
 

@@ -121,6 +121,22 @@ class Metric(Frozen):
     """File and line of its score, for messages. It is no part of what the metric is: hashes and records lack it."""
 
 
+class TrainSettings(Frozen):
+    """How the weights of a model are tuned: `train { … }` of an `lm`. What is None, whoever trains decides."""
+
+    provider: str | None = None
+    method: Literal["lora", "full"] = "lora"
+    epochs: int | None = None
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    rank: int = 16
+    """Of the low-rank matrices that LoRA trains."""
+    max_tokens: int | None = None
+    """Tokens of a row, prompt and answer; longer ones are left out."""
+    price: float | None = None
+    """USD per million tokens that are trained on."""
+
+
 class Budget(Frozen):
     usd: float | None = None
     calls: int | None = None
@@ -151,6 +167,8 @@ class StepSpec(Frozen):
     options: dict[str, JsonValue] = Field(default_factory=dict)
     student: str | None = None
     teacher: str | None = None
+    teachers: tuple[str, ...] = Field(default=(), exclude_if=lambda teachers: not teachers)
+    """Further ones, of a step that takes several."""
     members: tuple[MemberRef, ...] = ()
     """Of a step that makes an ensemble."""
     nested: dict[str, StepSpec] = Field(default_factory=dict["str", "StepSpec"])
@@ -265,6 +283,10 @@ class Project(Frozen, defer_build=True):
     """Modules (as one-step programs) and programs, on their own models or the default one."""
     externs: dict[str, Tool] = Field(default_factory=dict[str, Tool], exclude_if=lambda found: not found)
     """The tools that are declared, whether a program calls them or not."""
+    training: dict[str, TrainSettings] = Field(
+        default_factory=dict[str, TrainSettings], exclude_if=lambda found: not found
+    )
+    """How models are tuned that say so, by name."""
     unbound: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """By program: the predictors that name no model, so that an optimize block's `lm` replaces theirs."""
     datasets: dict[str, Dataset] = Field(default_factory=dict)
@@ -361,7 +383,7 @@ class Project(Frozen, defer_build=True):
 
 def _named(step: StepSpec) -> Iterator[str]:
     """What a step starts from, learns from and gathers, where it is no step of its block."""
-    own = [step.student, step.teacher, *(ref.program for ref in step.members)]
+    own = [step.student, step.teacher, *step.teachers, *(ref.program for ref in step.members)]
     yield from (name for name in own if name is not None)
     for inner in step.nested.values():
         yield from _named(inner)

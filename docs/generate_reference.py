@@ -165,8 +165,7 @@ def _attributes(attributes: Iterable[AttributeSpec], sections: Iterable[SectionS
     for attribute in attributes:
         yield _attribute(attribute, "")
     for section in sections:
-        later = "" if section.supported else " Not supported yet."
-        yield _row(f"`{section.name} {{ … }}`", "block", "", section.doc + later)
+        yield _row(f"`{section.name} {{ … }}`", "block", "", section.doc)
         for attribute in section.attributes:
             yield _attribute(attribute, f"{section.name} · ")
         if section.free in ("header", "json"):

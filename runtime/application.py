@@ -25,8 +25,10 @@ from .arguments import (
     texts_of,
 )
 from .artifact.artifact import Artifact, kind_of, read_artifact
+from .artifact.tuned import verify
 from .errors import ConfigurationError
 from .models.calls import EngineEvent
+from .models.checkpoints import know_all
 from .running.bringing import Given
 from .running.inspecting import Prompt
 from .running.loaded import CallSettings, LoadedProgram, check_shape, limits_of
@@ -289,6 +291,9 @@ def load(
     )
     for one in parts(view.program):
         check_sandbox(one)
+        if calling.root is not None:
+            know_all(one.lms, calling.root)
+    verify(view.program)
     kind = Application if program is None else _typed(program, artifact)
     found = tools_of(view.program)
     return kind(

@@ -57,8 +57,7 @@ EXAMPLES, BLOCK_TABLE = ROOT / "compiler/diagnostics/codes", ROOT / "compiler/ta
 ALSO_WORDS = {"json", "python"}
 """Names of sources that mean other things, too: a format of messages, a rule's language."""
 NAMED: dict[str, dict[str, str]] = {
-    "optimizer": optimizers._MODULES
-    | dict.fromkeys((*optimizers.ALIASES, *optimizers.NOT_YET, *optimizers.INSTEAD), ""),
+    "optimizer": optimizers._MODULES | dict.fromkeys((*optimizers.ALIASES, *optimizers.INSTEAD), ""),
     "strategy": strategies._FILES,
     "source of rows": sources._FILES,
     "source of an extern": externs._FILES,

@@ -17,6 +17,7 @@ from .chain.tests import test
 from .declarations.datasets import dataset
 from .declarations.externs import extern
 from .declarations.lms import check_defaults, lm
+from .declarations.lms import training as how_trained
 from .declarations.metrics import metric
 from .declarations.modules import module
 from .declarations.programs import program
@@ -84,6 +85,7 @@ def check_declaration(session: Session, unit: Unit) -> bool:
 def lower(session: Session, found: Iterable[FileScope]) -> ir.Project:
     """The IR of a project that has no errors."""
     lms: dict[str, LM] = {}
+    training: dict[str, ir.TrainSettings] = {}
     programs: dict[str, Program] = {}
     unbound: dict[str, tuple[str, ...]] = {}
     datasets: dict[str, ir.Dataset] = {}
@@ -97,6 +99,7 @@ def lower(session: Session, found: Iterable[FileScope]) -> ir.Project:
             match symbol.kind:
                 case "lm":
                     _keep(lms, symbol, lm(session, symbol))
+                    _keep(training, symbol, how_trained(session, symbol))
                 case "module" | "program":
                     ready = runnable(session, symbol)
                     if ready is not None and ready.program is not None:
@@ -130,6 +133,7 @@ def lower(session: Session, found: Iterable[FileScope]) -> ir.Project:
         unbound[one.symbol.key] = one.unbound
     project = ir.Project(
         lms=lms,
+        training=training,
         programs=programs,
         externs=externs,
         unbound=unbound,

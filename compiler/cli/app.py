@@ -35,12 +35,14 @@ COMMANDS = {
     "export": "export",
     "stubs": "stubs",
     "explain": "explain",
+    "training": "training",
+    "serve-model": "serve_model",
     "lsp": "lsp",
     "cache": "cache",
 }
 """Every command, in the order of the help, and the name of its function or group of commands."""
 
-MODULES = {"eval": "evaluate"}
+MODULES = {"eval": "evaluate", "serve-model": "serve_model"}
 """Where a command's module is not called like the command."""
 
 

@@ -111,6 +111,7 @@ def open_target(
     target: Path, name: str | None, lm: str | None, api_base: str | None, allow: tuple[str, ...] = ()
 ) -> Application:
     from dspec.runtime.application import load, of_program
+    from dspec.runtime.models.checkpoints import know_all
 
     from ..project.state import project_root
     from .dotenv import fill_environment
@@ -125,6 +126,7 @@ def open_target(
         from .sources import checked, pick_program
 
         _, project = checked(target)
+        know_all(project.lms, project_root(target))
         chosen = pick_program(project, name, target)
         externs = tuple(project.externs.values())
         tools = partial(project_tools, target, externs) if externs else None

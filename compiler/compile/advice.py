@@ -27,6 +27,7 @@ from ..evaluate.shares import right_or_wrong
 from ..optimizers.advising import MANY, SOME, STANDINGS, Idea, Situation
 from ..optimizers.demos import labels_for
 from ..optimizers.table import SPECS
+from ..training.table import tunable_models
 from .plan import Plan, plan_resolved
 from .prepared import Prepared, Resolved
 
@@ -97,6 +98,7 @@ def describe(resolved: Resolved, *, prompt_only: bool = False) -> Situation:
         prompt_only=prompt_only,
         budget=optimize.budget.calls,
         usd=optimize.budget.usd,
+        tunable=tunable_models(resolved.student, {}),
         faithful=all(step.compat is not None for step in optimize.steps),
     )
 

@@ -45,6 +45,7 @@ from ..optimizers.compat.table import run_of
 from ..optimizers.demos import shown_rows
 from ..optimizers.frozen import thawed
 from ..optimizers.ranking import chosen_from
+from ..training.service import Training
 from .chain import (
     finalists_of,
     members_of,
@@ -54,6 +55,7 @@ from .chain import (
     spec_of,
     student_of,
     teacher_of,
+    teachers_of,
 )
 from .evals import scored
 from .plan import Plan, StepPlan
@@ -128,6 +130,7 @@ async def run_steps(
     wall: Wall | None = None,
     clock: Callable[[], float] = time.monotonic,
     report: Report = silent,
+    training: Training | None = None,
 ) -> Ran:
     """Score the program that the planned block starts from, run its steps, and score what comes out, unless its
     `scoring` is "none".
@@ -144,6 +147,9 @@ async def run_steps(
             f"`{planned.optimize}` needs the result of {absent}, which is not there",
             help="compile that first",
         )
+    if training is not None and any(step.training is not None for step in planned.steps):
+        for name in sorted({one.lm for one in resolved.student.predictors.values()}):
+            training.ready(resolved.student.lms[name])  # before anything is paid
     wall = wall or wall_of(resolved.optimize.budget, clock)
     evaluator = Evaluator(
         engine,
@@ -154,7 +160,9 @@ async def run_steps(
         on_error=resolved.optimize.on_error,
         report=report,
     )
-    ran = Ran(prepared.project, resolved, planned, evaluator, report, walled=wall is not None)
+    ran = Ran(
+        prepared.project, resolved, planned, evaluator, report, walled=wall is not None, training=training
+    )
     try:
         await ran.run()
     except (BudgetExceeded, Stopped) as halt:
@@ -189,6 +197,7 @@ class Ran:
         report: Report,
         *,
         walled: bool,
+        training: Training | None = None,
     ) -> None:
         self._project = project
         self._resolved = resolved
@@ -201,6 +210,7 @@ class Ran:
         """Set once the program that the compile starts from is scored, or nobody is going to score it."""
         self._unscored = resolved.optimize.scoring == "none"
         self._walled = walled
+        self._training = training
         self._programs: dict[str, Runnable] = {}
         self._origins = ir.origins(resolved.optimize.steps)
         self._outcomes: list[StepOutcome] = []
@@ -268,7 +278,9 @@ class Ran:
                 resolved.val,
                 label="baseline",
                 told=told,
-                must_read=resolved.optimize.on_error == "stop",
+                # A model that is to be tuned need not know the layout yet.
+                must_read=resolved.optimize.on_error == "stop"
+                and all(step.training is None for step in self._plan.steps),
             )
         except BaseException:
             if early is not None:
@@ -311,6 +323,8 @@ class Ran:
             lms=self._project.lms,
             start_scored=None if self._walled else self._scored,
             faithful=step.compat is not None,
+            training=self._training,
+            teachers=tuple(map(self._on_teacher_lm, teachers_of(self._project, step, self._programs, lm))),
         )
         return _Begun(index, step, spec, student, context, report)
 

@@ -14,17 +14,16 @@ from dspec.runtime.schema.program import LM, Program, asked_besides
 
 from .. import ir
 from ..optimizers.base import Nested, OptimizerError, Options, Spec
-from ..optimizers.better_together import DEFAULTS, TUNES_WEIGHTS
+from ..optimizers.better_together import DEFAULTS
 from ..optimizers.frozen import freeze
-from ..optimizers.table import NOT_YET, find
+from ..optimizers.table import find
 
 
 def spec_of(step: ir.StepSpec) -> Spec:
-    """The step's optimizer. Raises OptimizerError for one that does not run yet."""
+    """The step's optimizer. Raises OptimizerError where there is none of its name."""
     spec = find(step.optimizer)
     if spec is None:
-        reason = NOT_YET.get(step.optimizer, "there is no such optimizer")
-        raise OptimizerError(f"step `{step.name}`: {step.optimizer} cannot run: {reason}")
+        raise OptimizerError(f"step `{step.name}`: there is no optimizer `{step.optimizer}`")
     return spec
 
 
@@ -71,6 +70,13 @@ def teacher_of(
 ) -> Runnable | None:
     """The program that the step names as its teacher; None where it names none."""
     return None if step.teacher is None else named_program(project, steps, step.teacher, lm)
+
+
+def teachers_of(
+    project: ir.Project, step: ir.StepSpec, steps: Mapping[str, Runnable], lm: str | None
+) -> tuple[Runnable, ...]:
+    """The programs that the step names besides its first teacher."""
+    return tuple(named_program(project, steps, name, lm) for name in step.teachers)
 
 
 def on_teacher_lm(project: ir.Project, program: Runnable, lm: LM | None) -> Runnable:
@@ -149,12 +155,13 @@ def nested_of(
     found: dict[str, Nested] = {}
     defaults = {name: ir.StepSpec(name=name, optimizer=optimizer) for name, optimizer in DEFAULTS.items()}
     for name, inner in (defaults | step.nested).items():
-        if inner.optimizer in TUNES_WEIGHTS and find(inner.optimizer) is None:
-            found[name] = Nested(inner.optimizer, None, None)
-            continue
         spec = spec_of(inner)
         named = teacher_of(project, inner, steps, lm)
         found[name] = Nested(
-            spec.name, spec, Options(spec, inner.options), None if named is None else teacher(named)
+            spec.name,
+            spec,
+            Options(spec, inner.options),
+            None if named is None else teacher(named),
+            tuple(map(teacher, teachers_of(project, inner, steps, lm))),
         )
     return found

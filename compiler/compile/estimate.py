@@ -37,6 +37,8 @@ from ..optimizers.proposing.answers import MAX_EXTENDED, MAX_INSTRUCTION
 from ..optimizers.proposing.cases import MAX_CASES, MAX_FEEDBACK
 from ..optimizers.proposing.outline import outline, role
 from ..optimizers.proposing.showing import MAX_CHARACTERS, MAX_ROWS
+from ..training.results import plain_name
+from ..training.table import TRAINERS, trainer_named
 from . import sizes, walks
 from .sizes import Sized
 from .walks import ASKED_AGAIN, BYTES_WRITTEN, Laden, Likely, Load, Most
@@ -148,6 +150,31 @@ def _least(one: int | None, other: int | None) -> int | None:
     return one if other is None else other if one is None else min(one, other)
 
 
+class TrainingPlan(Struct, frozen=True):
+    """What a step trains on: rows at most; tokens, all epochs together, as expected and at most, and what they cost. None: nobody
+    knows. `here` says that it is on this machine."""
+
+    rows: int
+    tokens: int
+    most_tokens: int | None
+    usd: float | None
+    most_usd: float | None
+    here: bool = False
+
+    def __add__(self, other: TrainingPlan) -> TrainingPlan:
+        def added(one: float | None, more: float | None) -> float | None:
+            return None if one is None or more is None else one + more
+
+        return TrainingPlan(
+            self.rows + other.rows,
+            self.tokens + other.tokens,
+            _sum(self.most_tokens, other.most_tokens),
+            added(self.usd, other.usd),
+            added(self.most_usd, other.most_usd),
+            self.here or other.here,
+        )
+
+
 class Growth(Struct, frozen=True):
     """What steps have made of a program: bytes of demos and of words that its prompts may have gained, and those that they
     likely have."""
@@ -246,6 +273,31 @@ class Reckoning:
         program, growth = candidates[0]
         one, _ = self._run(growth.likely(program), self._likely, self.val.mean())
         self._guess(purpose, one.times(count), calls)
+
+    def training(
+        self, student: Program, growth: Growth, runs: int, settings: Mapping[str, ir.TrainSettings]
+    ) -> TrainingPlan:
+        """What is trained on where so many runs teach at most, every call of a model a row."""
+        longest = _larger_of(self.train.longest, self.val.longest)
+        most, _ = self._run(growth.most(student), self._most, longest)
+        likely, _ = self._run(growth.likely(student), self._likely, self.train.mean())
+        plan = TrainingPlan(0, 0, 0, 0.0, 0.0)
+        for load, expected in ((likely, True), (most, False)):
+            for lm, one in load.taken.items():
+                how = settings.get(plain_name(lm.name), ir.TrainSettings())
+                name = trainer_named(lm, how)
+                if name is None:
+                    continue
+                trainer = TRAINERS[name]
+                tokens = math.ceil(runs * (one.inputs + one.outputs) * trainer.epochs(how))
+                each = trainer.price(lm, how)
+                usd = None if each is None else tokens * each / 1e6
+                plan += (
+                    TrainingPlan(math.ceil(runs * one.requests), tokens, 0, usd, 0.0, name == "local")
+                    if expected
+                    else TrainingPlan(0, 0, None if lm.name in self._most.open else tokens, 0.0, usd, False)
+                )
+        return plan
 
     def questions(self, student: Program, growth: Growth, writes: Writes, calls: Range) -> None:
         """Calls of the model that writes, each of which shows rows, what the program is, and `writes` says what else."""

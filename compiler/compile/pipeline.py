@@ -23,6 +23,8 @@ from ..evaluate.events import Report
 from ..evaluate.meter import Account
 from ..evaluate.store import Store
 from ..evaluate.tasks import Halt
+from ..project.state import state_place
+from ..training.service import Training
 from .build import Built, run_steps
 from .changes import CompileRecord
 from .evals import EvalResult, Walls, evaluate_each
@@ -135,7 +137,12 @@ async def compile_block(
         job = replace(job, plan=plan(prepared, job.name, scored=job.asked))
     wall = wall_of(prepared.project.optimizes[job.name].budget)
     try:
-        ran = await run_steps(prepared, job.plan, engine=engine, store=store, wall=wall, report=report)
+        training = Training(
+            state_place(prepared.root), prepared.project.training, stopped=lambda: engine.stopped
+        )
+        ran = await run_steps(
+            prepared, job.plan, engine=engine, store=store, wall=wall, report=report, training=training
+        )
         built = ran.select()
         kept = keep(job.artifact, built.artifact, whole=built.status == "complete")
         if built.status == "complete":

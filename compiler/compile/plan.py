@@ -31,6 +31,7 @@ from ..optimizers.ensemble import gather
 from ..optimizers.frozen import thaw, tunable
 from ..optimizers.texts import describes, tunable_tools
 from ..project.state import project_root
+from ..training.results import tuned_shape
 from .chain import (
     finalists_of,
     members_of,
@@ -40,8 +41,9 @@ from .chain import (
     spec_of,
     student_of,
     teacher_of,
+    teachers_of,
 )
-from .estimate import Bill, Growth, Guess, Reckoning, Seen, expected, grown, histories, larger
+from .estimate import Bill, Growth, Guess, Reckoning, Seen, TrainingPlan, expected, grown, histories, larger
 from .prepared import Prepared, Resolved, check_turns
 from .sizes import sized
 from .walks import askings, readers
@@ -68,6 +70,8 @@ class StepPlan(Struct, frozen=True):
     val: int
     prompt: Range = NO_CALLS
     judge: Range = NO_CALLS
+    training: TrainingPlan | None = None
+    """Of one that tunes weights."""
 
     @property
     def calls(self) -> Calls:
@@ -111,11 +115,16 @@ class Plan(Struct, frozen=True):
 
     def expected(self, known: Mapping[Purpose, Seen] = MappingProxyType({})) -> Bill:
         """What a compile of which nothing is known yet is expected to take; `known` is what the last one taught."""
-        return expected(self.guess, known, self.maximum)
+        found = expected(self.guess, known, self.maximum)
+        trained = [step.training.usd for step in self.steps if step.training is not None]
+        return sum((Bill(usd=usd) for usd in trained), found) if trained else found
 
     def to_json(self) -> str:
         """Canonical JSON of the plan; a range is `[least, most]`."""
         plain = to_builtins(self)
+        for step in plain["steps"]:
+            if step["training"] is None:
+                del step["training"]
         del plain["guess"]  # what is expected says the same in fewer numbers
         return canonical(plain)
 
@@ -260,12 +269,13 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
             )
             continue
         teacher = teacher_of(project, step, programs, optimize.lm) or starts
+        more = teachers_of(project, step, programs, optimize.lm)
         facts = Facts(
             train=len(resolved.train),
             val=len(resolved.val),
             predictors=len(tunable(starts)),
             calls_per_run=calls_per_run(starts),
-            teacher_calls_per_run=calls_per_run(teacher),
+            teacher_calls_per_run=sum(map(calls_per_run, (teacher, *more))),
             student_scored=origin in scored,
             student_bare=origin not in programs
             and (origin or optimize.program) not in resolved.awaited
@@ -274,6 +284,7 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
             finalists=finalists_of(optimize.steps, step.name),
             nested=nested_of(project, step, programs, optimize.lm, taught_by),
             tools=len(tunable_tools(starts)),
+            teachers=0 if step.teacher is None else 1 + len(step.teachers),
         )
         options = Options(spec, step.options)
         calls = calls_of(spec, step.compat)(options, facts)
@@ -283,12 +294,18 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
         # What is expected is reckoned without: a program is seldom perfect.
         sure = _settled(calls, facts) if settles else calls
         nested = [one.teacher for one in facts.nested.values() if one.teacher is not None]
-        fewer = min(map(_share_at_least, (starts, teacher, *nested)))
-        taught = [calls_per_run(one) for one in nested]
+        nested += [each for one in facts.nested.values() for each in one.teachers]
+        fewer = min(map(_share_at_least, (starts, teacher, *more, *nested)))
+        taught = [calls_per_run(one) for one in (*more, *nested)]
         fewest = min(facts.calls_per_run, facts.teacher_calls, *taught)
         runs = _scored(calls, facts.calls_per_run, fewest)
         scorings += runs
         made = spec.shape(thaw(starts), options)
+        trains = spec.trains(options, facts) if spec.trains is not None else None
+        if trains is not None and trains.runs:
+            made = tuned_shape(made)
+        else:
+            trains = None
         shows, writes = spec.shows(options, facts), spec.writes(options, facts)
         before = growth_of(origin, starts)
         after = reckoning.stepped(starts, before, shows, writes, adds="demos" in spec.starts_from)
@@ -297,6 +314,7 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
             (taught_by(one), reckoning.taught(one, growth, shows))
             for one, growth in (
                 (teacher, before if step.teacher is None else growth_of(step.teacher, teacher)),
+                *((one, growth_of(name, one)) for name, one in zip(step.teachers, more, strict=True)),
                 *((one, grown(one)) for one in nested),
             )
         ]
@@ -316,6 +334,7 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
                 len(resolved.val),
                 sure.prompt,
                 _judge_calls(resolved.metric, runs),
+                None if trains is None else reckoning.training(starts, before, trains.runs, project.training),
             )
         )
         starts = programs[step.name] = made
@@ -356,6 +375,7 @@ def _plan(resolved: Resolved, walked: _Walked, evals: tuple[EvalPlan, ...] = ())
     most = work + teachers + prompts + judges
     again = most * (max(askings(one) * readers(one) for met in walked.met for one in each_program(met)) - 1)
     reckoning, val = walked.reckoning, walked.reckoning.val
+    trained = [Bill(usd=step.training.most_usd) for step in steps if step.training is not None]
     emitted, growth = walked.programs[optimize.emit], walked.growths[optimize.emit]
     reckoning.all_rows(student, walked.growths[""], val, baseline)
     reckoning.judges(resolved.metric, student, walked.growths[""], val, scored)
@@ -372,8 +392,8 @@ def _plan(resolved: Resolved, walked: _Walked, evals: tuple[EvalPlan, ...] = ())
         most=most,
         again=again,
         estimate=Estimate(*reckoning.one_run(student)),
-        maximum=reckoning.maximum(most + again),
-        failing=reckoning.maximum(most + again, failing=True),
+        maximum=sum(trained, reckoning.maximum(most + again)),
+        failing=sum(trained, reckoning.maximum(most + again, failing=True)),
         evals=evals,
         notes=_notes(resolved, walked, again, prompts, judges, runs + 2 * sum(one.rows for one in evals)),
         judge=judge,
@@ -392,6 +412,15 @@ def _calls_of_a_run(program: Program) -> str:
 
 def _times(times: Times) -> str:
     return f"{times.most:,}" if times.least == times.most else f"{times.least:,} to {times.most:,}"
+
+
+def _said_training(found: TrainingPlan) -> str:
+    said = f"weights are tuned on up to {found.rows:,} calls, about {found.tokens:,} tokens with all epochs"
+    if found.here:
+        return f"{said}, on this machine: no money, and a time that nobody knows before it was done once"
+    if found.usd is None:
+        return f"{said}; what that costs nobody knows: `train {{ price = … }}` in the lm says it"
+    return f"{said}, for about ${found.usd:,.2f}"
 
 
 def _notes(
@@ -429,6 +458,7 @@ def _notes(
         notes.append(
             f"what the `extra` parameters of {names} cost is not in these numbers, nor in a budget: nobody tells"
         )
+    notes += map(_said_training, filter(None, (step.training for step in walked.steps)))
     if optimize.scoring == "none":
         notes.append(
             '`scoring = "none"`: neither the program nor the result is scored; steps score what they need'

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from dspec.runtime.models.checkpoints import know_all
 from dspec.runtime.schema.ensemble import Ensemble, Runnable, programs
 from dspec.runtime.schema.program import LM, Program
 from dspec.runtime.schema.types import Type
@@ -20,6 +21,7 @@ from .. import ir
 from ..data import DataError, Rows, load_rows, part, parts
 from ..data.histories import has_history, unfit_rows
 from ..optimizers.base import OptimizerError
+from ..project.state import project_root
 from .estimate import Growth
 
 
@@ -53,6 +55,9 @@ class Prepared:
         """Of the optimize blocks whose results are awaited."""
         self.folder = folder
         """Where data paths start."""
+        self.root = project_root(folder / "_")
+        """Where models' checkpoints start."""
+        know_all(project.lms, self.root)
         self._needs = {name: frozenset(refs) for name, refs in needs.items()}
         self._whole: dict[str, Rows] = {}
         """Datasets of which some rows that are needed have not been asked for."""

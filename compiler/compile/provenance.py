@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, TypedDict
 
-from dspec.runtime.artifact.artifact import FlawName, Provenance, StepRecord
+from dspec.runtime.artifact.artifact import FlawName, Provenance, StepRecord, TrainingRecord
 from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.program import digest
 from dspec.runtime.schema.types import JsonValue
@@ -18,7 +18,7 @@ from ..data import Rows, rows_digest
 from ..evaluate.digests import metric_digest, program_digest
 from ..evaluate.meter import Account
 from ..evaluate.outcomes import Candidate, Evaluation, RowResult
-from ..optimizers.base import Options, StepResult
+from ..optimizers.base import Options, StepResult, TrainingDone
 from .chain import spec_of
 from .evals import scored
 from .prepared import Resolved
@@ -38,6 +38,7 @@ def provenance(
     return Provenance(
         toolchain=f"dspc {_version()}",
         models=_models(project, resolved, emitted),
+        training=tuple(_training(name, one) for name, result, _ in outcomes for one in result.trained),
         steps=tuple(_record(resolved, steps[name], result, took) for name, result, took in outcomes),
         calls=spent.calls,
         input_tokens=spent.total.input_tokens,
@@ -46,6 +47,19 @@ def provenance(
         unanswered=unanswered or None,
         answers=_answers(spent.flaws),
         **recipe(resolved),
+    )
+
+
+def _training(step: str, done: TrainingDone) -> TrainingRecord:
+    job = done.job
+    return TrainingRecord(
+        step=step,
+        model=done.lm,
+        base=job.base,
+        rows=job.rows,
+        data=job.data,
+        tokens=job.trained,
+        cost_usd=job.usd,
     )
 
 

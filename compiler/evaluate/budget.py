@@ -159,6 +159,32 @@ class Wall:
             self._waiting.remove(place)
             self._wake()
 
+    def take(self, usd: float | None, model: str) -> None:
+        """Takes money for a training at its most, before it begins. Raises BudgetExceeded where that is not there,
+        ConfigurationError when the budget is in USD and nobody knows the price."""
+        self.in_time()
+        if self._budget.usd is None:
+            return
+        if usd is None:
+            raise ConfigurationError(
+                f"the budget is in usd, and nobody knows what training {model} costs",
+                help="write `train { price = … }` (USD per million tokens trained on) in its lm, or give the budget in calls "
+                "or tokens",
+            )
+        more = Spent(cost=pico(usd))
+        if self._over(self._reserved + more) is not None:
+            raise BudgetExceeded(
+                f"training {model} may cost {usd:.2f} USD, which could pass the budget of {self._shown('usd')}",
+                help="raise the budget and run the same command again: answers that are already paid are not asked again",
+            )
+        self.spent += more
+
+    def give_back(self, usd: float) -> None:
+        """Gives back what a training did not need; one that took more than its most takes that, too."""
+        if self._budget.usd is not None:
+            self.spent += Spent(cost=pico(abs(usd))) * (1 if usd < 0 else -1)
+            self._wake()
+
     def _wake(self) -> None:
         """Has the first of those that wait look again."""
         if self._waiting and (woken := self._woken.get(self._waiting[0])) is not None and not woken.done():

@@ -41,7 +41,7 @@ from dspec.runtime.running.vectors import read_vector
 from dspec.runtime.schema.ensemble import Ensemble, Runnable
 from dspec.runtime.schema.program import LM, Program, digest
 from dspec.runtime.schema.types import Row
-from dspec.runtime.schema.usage import Spent
+from dspec.runtime.schema.usage import Spent, pico
 from dspec.runtime.values.values import short
 
 from .. import ir
@@ -263,6 +263,15 @@ class Evaluator:
             return await self._alone(made)
 
         return await together([one(text) for text in texts])
+
+    @property
+    def wall(self) -> Wall | None:
+        """The budget that pays for what is asked for here."""
+        return self._wall
+
+    def trained(self, usd: float | None) -> None:
+        """Counts a training's money."""
+        self.spent.training += Spent(cost=pico(usd)) if usd is not None else Spent(unpriced=1)
 
     async def ask(
         self, program: Program, inputs: Row, *, sample: int = 0, temperature: float | None = None

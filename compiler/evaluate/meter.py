@@ -41,12 +41,14 @@ class Account(Struct):
     """Of the model that writes instructions."""
     judge: Spent = Spent()
     """Of the metric's judges."""
+    training: Spent = Spent()
+    """Of models whose weights were tuned: money alone, for no call is made."""
     flaws: Flaws = Flaws()
     """What was wrong with all their answers."""
 
     @property
     def total(self) -> Spent:
-        return self.task + self.teacher + self.prompt + self.judge
+        return self.task + self.teacher + self.prompt + self.judge + self.training
 
     @property
     def calls(self) -> int:
@@ -70,6 +72,7 @@ class Account(Struct):
             self.teacher + other.teacher,
             self.prompt + other.prompt,
             self.judge + other.judge,
+            self.training + other.training,
             self.flaws + other.flaws,
         )
 

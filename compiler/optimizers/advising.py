@@ -40,6 +40,8 @@ class Situation(Struct, frozen=True):
     """Model calls, where the block bounds them."""
     usd: float | None = None
     """The block's bound in money."""
+    tunable: bool = False
+    """Whether the weights of the program's models can be tuned."""
     faithful: bool = False
     """Every step of the block runs on DSPy's schedule, so a suggested step has to opt out of that."""
 

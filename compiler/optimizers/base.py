@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct, field
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from ..evaluate.evaluation import Evaluator
     from ..evaluate.outcomes import Candidate, Seen
     from ..tables.block_specs import DeclarationKind
+    from ..training.base import TrainingJob
+    from ..training.service import Training
     from .advising import Idea, Situation
 
 OptionType = Literal["int", "float", "bool", "str", "int_list", "reducer"]
@@ -91,7 +93,7 @@ class Facts(Struct, frozen=True):
     calls_per_run: int
     """Model calls of one run of the student."""
     teacher_calls_per_run: int | None = None
-    """Model calls of one run of the teacher; None: the student's."""
+    """Model calls of one run of the teacher, of several teachers one run of each; None: the student's."""
     student_scored: bool = False
     """The student has been scored on these val rows before: as the baseline, or by a search."""
     student_bare: bool = False
@@ -105,6 +107,8 @@ class Facts(Struct, frozen=True):
     """The optimizers that this one runs, by the names that the step gives them."""
     tools: int = 0
     """Tools whose descriptions the step may change."""
+    teachers: int = 0
+    """How many the step names."""
 
     @property
     def texts(self) -> int:
@@ -114,6 +118,12 @@ class Facts(Struct, frozen=True):
     @property
     def teacher_calls(self) -> int:
         return self.calls_per_run if self.teacher_calls_per_run is None else self.teacher_calls_per_run
+
+
+class Trains(Struct, frozen=True):
+    """How much a step trains weights on at most, in runs of the program: each gives a row for every call of a model."""
+
+    runs: int = 0
 
 
 class Shows(Struct, frozen=True):
@@ -187,10 +197,16 @@ class Spec(Struct, frozen=True):
     """Of one that sets demos."""
     writes: Callable[[Options, Facts], Writes] = field(default=lambda options, facts: Writes(0, 0))
     """Of one that `prompts`."""
+    trains: Callable[[Options, Facts], Trains] | None = None
+    """Of one that sets weights."""
+    trains_here: bool = False
+    """Whether it tunes only checkpoints on this machine."""
     needs_metric: bool = True
     needs_val: bool = False
     """Without `val` the step would pick its winner on training rows (a warning, not an error)."""
     takes_teacher: bool = False
+    takes_teachers: bool = False
+    """Whether `teacher` may be a list of programs."""
     bootstraps: bool = False
     """True when the metric's `accept` decides which traces become demos."""
     candidates: bool = False
@@ -286,24 +302,20 @@ class Options:
 
 
 class Nested(Struct, frozen=True):
-    """An optimizer that another one runs. `spec` is None for one that tunes weights (`WeightTuner`)."""
+    """An optimizer that another one runs."""
 
     optimizer: str
-    spec: Spec | None
-    options: Options | None
+    spec: Spec
+    options: Options
     teacher: Runnable | None = None
+    teachers: tuple[Runnable, ...] = ()
 
 
-class WeightTuner(Protocol):
-    """Trains a model's weights for a program: what a compile with a provider that can is given.
+class TrainingDone(Struct, frozen=True):
+    """A training of a step: the model's name in the program, and the job with what came of it."""
 
-    `tune` gets a student whose predictors name their models, rows, and the step's context, whose
-    evaluator runs teachers for training traces. It returns the same program on the trained models, and
-    starts nothing that goes on after it has returned. It raises OptimizerError for a model that cannot
-    be trained and ProviderError when training fails.
-    """
-
-    async def tune(self, student: Program, rows: Rows, context: Context) -> Program: ...
+    lm: str
+    job: TrainingJob
 
 
 class StepResult(Struct, frozen=True):
@@ -321,6 +333,8 @@ class StepResult(Struct, frozen=True):
     ended before. Empty where these are `candidates`."""
     ended: bool = False
     """Whether the search ended early, since nothing can be better than its best."""
+    trained: tuple[TrainingDone, ...] = ()
+    """The models whose weights were tuned, in order."""
 
 
 class PromptModel(Struct, frozen=True):
@@ -377,8 +391,10 @@ class Context(Struct, frozen=True):
     metric_failed: dict[int, str] = field(default_factory=dict[int, str])
     """Rows of train on which the metric failed when they were attempted, each with the reason. The step's notes tell of
     them."""
-    tuner: WeightTuner | None = None
-    """None: no provider that can train a model's weights."""
+    training: Training | None = None
+    """What trains models' weights. None: nothing here does."""
+    teachers: tuple[Runnable, ...] = ()
+    """Further teachers, besides `teacher`, of a step that takes several."""
 
     @property
     def settles(self) -> bool:

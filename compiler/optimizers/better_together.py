@@ -23,13 +23,14 @@ from .base import (
     Context,
     Facts,
     Nested,
-    OptimizerError,
     Option,
     Options,
     Run,
     Shows,
     Spec,
     StepResult,
+    TrainingDone,
+    Trains,
     Writes,
 )
 from .demos import Streams
@@ -40,17 +41,23 @@ if TYPE_CHECKING:
 
 DEFAULTS = {"p": "BootstrapFewShotWithRandomSearch", "w": "BootstrapFinetune"}
 """The optimizers that a strategy's names stand for where the step says nothing else, as in DSPy."""
-TUNES_WEIGHTS = frozenset({"BootstrapFinetune"})
-"""Optimizers that a `WeightTuner` carries out."""
-
-
-_WEIGHTS = Nested(DEFAULTS["w"], None, None)
 
 
 def strategy_of(options: Options) -> tuple[str, ...]:
     """The names in the order in which their optimizers run; empty where a name is missing between two arrows."""
     names = tuple(part.strip() for part in (options.text("strategy") or "").split("->"))
     return names if all(names) else ()
+
+
+def _nested(facts: Facts, name: str) -> Nested:
+    """The optimizer of that name in the strategy."""
+    from .table import SPECS  # the table lists this file
+
+    found = facts.nested.get(name)
+    if found is not None:
+        return found
+    spec = SPECS[DEFAULTS[name]]
+    return Nested(spec.name, spec, Options(spec, {}))
 
 
 def _calls(options: Options, facts: Facts) -> Calls:
@@ -61,18 +68,16 @@ def _calls(options: Options, facts: Facts) -> Calls:
     task = Range() if facts.student_scored else Range(scoring, scoring)
     total = Calls(task=task)
     for place, name in enumerate(strategy_of(options)):
-        nested = facts.nested.get(name, _WEIGHTS)
+        nested = _nested(facts, name)
         inner = replace(
             facts, student_scored=True, student_bare=facts.student_bare and place == 0, finalists=1, nested={}
         )
         if nested.teacher is not None:
-            inner = replace(inner, teacher_calls_per_run=calls_per_run(nested.teacher))
-        if nested.spec is None or nested.options is None:
-            calls = Calls(teacher=Range(0, inner.train * inner.teacher_calls))
-        else:
-            calls = nested.spec.calls(nested.options, inner)
+            taught = sum(map(calls_per_run, (nested.teacher, *nested.teachers)))
+            inner = replace(inner, teacher_calls_per_run=taught, teachers=1 + len(nested.teachers))
+        calls = nested.spec.calls(nested.options, inner)
         # A search has scored what it picked. Another step's result may equal its student, which is scored, too.
-        result = Range(0, 0 if nested.spec is not None and nested.spec.candidates else scoring)
+        result = Range(0, 0 if nested.spec.candidates else scoring)
         total = Calls(
             total.task + Range(0, calls.task.most) + result,
             Range(max(total.teacher.least, calls.teacher.least), total.teacher.most + calls.teacher.most),
@@ -82,11 +87,10 @@ def _calls(options: Options, facts: Facts) -> Calls:
 
 
 def _inside(options: Options, facts: Facts) -> Iterator[tuple[Spec, Options]]:
-    """The optimizers of the strategy that tune prompts, in its order."""
+    """The optimizers of the strategy, in its order."""
     for name in strategy_of(options):
-        nested = facts.nested.get(name, _WEIGHTS)
-        if nested.spec is not None and nested.options is not None:
-            yield nested.spec, nested.options
+        nested = _nested(facts, name)
+        yield nested.spec, nested.options
 
 
 def _shows(options: Options, facts: Facts) -> Shows:
@@ -108,6 +112,11 @@ def _writes(options: Options, facts: Facts) -> Writes:
         shown=max((one.shown for one in found), default=0) + kept * facts.predictors,
         runs=max((one.runs for one in found), default=0),
     )
+
+
+def _trains(options: Options, facts: Facts) -> Trains:
+    found = [spec.trains(own, facts) for spec, own in _inside(options, facts) if spec.trains is not None]
+    return Trains(sum(one.runs for one in found))
 
 
 SPEC = Spec(
@@ -142,13 +151,14 @@ SPEC = Spec(
             maximum=0.9,
         ),
     ),
-    sets=frozenset({"instructions", "demos"}),
+    sets=frozenset({"instructions", "demos", "weights"}),
     calls=_calls,
     shows=_shows,
     writes=_writes,
+    trains=_trains,
     takes_teacher=True,
     candidates=True,
-    starts_from=frozenset({"instructions", "demos"}),
+    starts_from=frozenset({"instructions", "demos", "weights"}),
     advised_train=50,
     holds_out=True,
     nests=True,
@@ -177,9 +187,10 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     names: tuple[str, ...] = ()
     notes: list[str] = []
     rivals: list[Seen] = []
+    trained: list[TrainingDone] = []
     for place, name in enumerate(strategy_of(options)):
         if settled(candidates, context):
-            return _finished(candidates, rivals, val, notes, ended=True)
+            return _finished(candidates, rivals, val, notes, trained, ended=True)
         names = (*names, name)
         label = " -> ".join(names)
         rng = _within(context.rng, f"{place}/{name}")
@@ -193,31 +204,24 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
                 rivals += chosen_from(result, candidates[-1].scores)
             if result.cut is not None:
                 candidates += result.candidates[:1]
-                return _finished(candidates, rivals, val, notes, cut=result.cut)
+                return _finished(candidates, rivals, val, notes, trained, cut=result.cut)
             assert isinstance(result.program, Program)
             student = result.program
+            trained += result.trained
             candidates.append(await scored(label, student, context))
         except (BudgetExceeded, Stopped) as halt:
-            return _finished(candidates, rivals, val, notes, cut=halt)
+            return _finished(candidates, rivals, val, notes, trained, cut=halt)
         notes += [f"{label}: {note}" for note in result.notes]
-    return _finished(candidates, rivals, val, notes)
+    return _finished(candidates, rivals, val, notes, trained)
 
 
 async def stepped(
     nested: Nested, student: Program, context: Context, run_named: Callable[[str], Run]
 ) -> StepResult:
-    """Runs one optimizer of the strategy: `run_named` gives the `run` of its name. One that trains weights goes to the
-    tuner."""
+    """Runs one optimizer of the strategy: `run_named` gives the `run` of its name."""
     if nested.teacher is not None:
-        context = replace(context, teacher=nested.teacher)
-    if nested.spec is not None and nested.options is not None:
-        return await run_named(nested.spec.name)(student, nested.options, context)
-    if context.tuner is None:
-        raise OptimizerError(
-            f"not supported yet: {nested.optimizer} trains weights, and no provider for that is set up",
-            help="leave it out of `strategy`",
-        )
-    return StepResult(await context.tuner.tune(student, context.train, context))
+        context = replace(context, teacher=nested.teacher, teachers=nested.teachers)
+    return await run_named(nested.spec.name)(student, nested.options, context)
 
 
 async def scored(label: str, program: Program, context: Context) -> Candidate:
@@ -233,6 +237,7 @@ def _finished(
     rivals: list[Seen],
     val: Rows,
     notes: list[str],
+    trained: list[TrainingDone],
     *,
     cut: BudgetExceeded | Stopped | None = None,
     ended: bool = False,
@@ -241,7 +246,7 @@ def _finished(
     known = set(rivals)
     ends = [one.scores for one in candidates[1:] if one.scores not in known]
     result = ranked(candidates, cut=cut, notes=tuple(notes), rivals=(*rivals, *ends), ended=ended)
-    return replace(result, scored_on=val)
+    return replace(result, scored_on=val, trained=tuple(trained))
 
 
 def _within(rng: Streams, prefix: str) -> Streams:

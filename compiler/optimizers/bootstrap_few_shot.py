@@ -9,7 +9,7 @@ whose many sets share their attempts, makes a few more so as not to wait (`ahead
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from ..data.rows import Example, Rows
+    from ..evaluate.outcomes import Attempt
 
 MAX_ERRORS = 10
 """Rows on which the metric may fail when `max_errors` is not set."""
@@ -194,18 +195,31 @@ async def bootstrap(
 
     A halt (the budget's wall) comes back beside what was found until then; other errors are raised.
     """
-    attempts = _Attempts(student, teacher, options, context)
-    return await in_order(rows, wanted, attempts.row, tried=attempts.tried, ahead=ahead)
+    attempts = Attempts(teacher, options, context)
+
+    async def row(example: Example) -> Accepted | None:
+        def learned(attempt: Attempt) -> Accepted | None:
+            demos = traced(student, attempt.trace, example.digest, context.rng)
+            # Nothing can be learned from an ensemble whose reducer says what no member said, or from a
+            # guess, or from what the student may not answer.
+            return Accepted(example, demos) if demos else None
+
+        return await attempts.row(example, learned)
+
+    return await in_order(rows, wanted, row, tried=attempts.tried, ahead=ahead)
+
+
+Passed = TypeVar("Passed")
 
 
 async def in_order(
     rows: Rows,
     wanted: int,
-    attempt: Callable[[Example], Awaitable[Accepted | None]],
+    attempt: Callable[[Example], Awaitable[Passed | None]],
     *,
     tried: Callable[[Example], None] = lambda _: None,
     ahead: bool = False,
-) -> tuple[list[Accepted], BudgetExceeded | Stopped | None]:
+) -> tuple[list[Passed], BudgetExceeded | Stopped | None]:
     """The first `wanted` rows on which `attempt` succeeds, as if they were tried one by one.
 
     A row is started while the rows that passed and those still running are too few to make `wanted`: one by one, its
@@ -216,8 +230,8 @@ async def in_order(
     """
     import asyncio  # here, since a check reads this file for its SPEC
 
-    results: dict[int, Accepted | Exception | None] = {}
-    running: dict[asyncio.Future[Accepted | None], int] = {}
+    results: dict[int, Passed | Exception | None] = {}
+    running: dict[asyncio.Future[Passed | None], int] = {}
     halts: dict[int, BudgetExceeded | Stopped] = {}
     place = seen = passed = 0
     bound = found = 0
@@ -236,8 +250,9 @@ async def in_order(
                 running[asyncio.ensure_future(attempt(rows[place]))] = place
                 place += 1
             if not running:
-                accepted = [one for at in sorted(results) if isinstance(one := results[at], Accepted)]
-                return accepted[:wanted], halts[min(halts)] if halts else None
+                ordered = (results[at] for at in sorted(results))
+                passing = [one for one in ordered if one is not None and not isinstance(one, Exception)]
+                return passing[:wanted], halts[min(halts)] if halts else None
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 at = running.pop(task)
@@ -263,11 +278,10 @@ def likely(wanted: int, tried: int, passed: int) -> int:
     return wanted * (tried + 1) // (2 * (passed + 1))
 
 
-class _Attempts:
-    """The attempts of one demo set, and the metric's failures among them."""
+class Attempts:
+    """A teacher's attempts at rows, and the metric's failures among them."""
 
-    def __init__(self, student: Program, teacher: Runnable, options: Options, context: Context) -> None:
-        self._student = student
+    def __init__(self, teacher: Runnable, options: Options, context: Context) -> None:
         self._teacher = teacher
         self._context = context
         self._rounds = options.integer("max_rounds")
@@ -278,8 +292,9 @@ class _Attempts:
         self._failures: dict[int, list[str]] = {}
         """What the metric said of rows that are not counted yet, by the row's identity."""
 
-    async def row(self, example: Example) -> Accepted | None:
-        """Up to `max_rounds` attempts at one row; None when none passed."""
+    async def row(self, example: Example, learned: Callable[[Attempt], Passed | None]) -> Passed | None:
+        """What is `learned` of the first of up to `max_rounds` attempts at one row that passes and has something to learn;
+        None when there is none."""
         program = each(self._teacher, lambda one: hide(one, example))
         for attempt_number in range(self._rounds):
             attempt = await self._context.evaluator.attempt(
@@ -289,11 +304,9 @@ class _Attempts:
                 temperature=1.0 if attempt_number else None,
             )
             if attempt.passes(self._threshold):
-                demos = traced(self._student, attempt.trace, example.digest, self._context.rng)
-                # Nothing can be learned from an ensemble whose reducer says what no member said, or from a
-                # guess, or from what the student may not answer.
-                if demos:
-                    return Accepted(example, demos)
+                found = learned(attempt)
+                if found is not None:
+                    return found
             if attempt.metric_failed:
                 failures = self._failures.setdefault(id(example), [])
                 failures.append(attempt.reason or "the metric failed")

@@ -34,7 +34,7 @@ def ranked(
     for candidate in scored:
         program = candidate.program
         # A step that trains weights changes nothing but the models.
-        models = tuple(predictor.lm for predictor in program.predictors.values())
+        models = tuple((one.lm, program.lms.get(one.lm)) for one in program.predictors.values())
         distinct.setdefault((program_digest(program), models), candidate)
     repeats = len(scored) - len(distinct)
     if repeats:

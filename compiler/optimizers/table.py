@@ -1,4 +1,4 @@
-"""The list of optimizers: what runs, under which names, and what does not run yet.
+"""The list of optimizers: what runs, and under which names.
 
 Check, plan, completion, hover and the engine ask here and nowhere else. An optimizer's module is
 imported when its spec or its run is first asked for, so that checking a file costs the optimizers it
@@ -26,6 +26,8 @@ _MODULES: dict[str, str] = {
     "KNNFewShot": "knn_few_shot",
     "Ensemble": "ensemble",
     "BetterTogether": "better_together",
+    "BootstrapFinetune": "bootstrap_finetune",
+    "GRPO": "grpo",
 }
 
 
@@ -37,12 +39,6 @@ RUNS: Mapping[str, Run] = FileTable[Run](__package__, _MODULES, "run")
 
 ALIASES: dict[str, str] = {"BootstrapRS": "BootstrapFewShotWithRandomSearch"}
 """Further names that DSPy gives an optimizer of `SPECS`."""
-
-NOT_YET: dict[str, str] = {
-    "BootstrapFinetune": "it needs a provider that tunes weights",
-    "GRPO": "it needs a provider that tunes weights",
-}
-"""DSPy's optimizers of weights: name to what is missing, a clause that completes "not supported yet: …"."""
 
 INSTEAD: dict[str, str] = {
     "AvatarOptimizer": "`GEPA` tunes agents: it writes the instruction of a `ReAct` module and its tools' descriptions anew",

@@ -102,7 +102,6 @@ class SectionSpec(Struct, frozen=True):
     """Whether blocks may stand in it, whose names are free, too."""
     several: bool = False
     """Whether a block may have more than one."""
-    supported: bool = True
 
     def attribute(self, name: str) -> AttributeSpec | None:
         return next((attribute for attribute in self.attributes if attribute.name == name), None)

@@ -21,10 +21,65 @@ PRICE = SectionSpec(
 
 TRAIN = SectionSpec(
     "train",
-    "Where and how this model can be fine-tuned.",
-    (),
-    free="expression",
-    supported=False,
+    "How `BootstrapFinetune` and `GRPO` tune this model's weights; what is not written is decided where it is trained.",
+    (
+        A(
+            "provider",
+            "choice",
+            "Who trains it; without it, who serves it.",
+            choices=("local", "openai", "azure", "vertex_ai"),
+            placeholder='"local"',
+        ),
+        A(
+            "method",
+            "choice",
+            "Of a local checkpoint: low-rank matrices beside the weights, or the weights themselves.",
+            default="lora",
+            choices=("lora", "full"),
+            placeholder='"full"',
+        ),
+        A(
+            "epochs",
+            "integer",
+            "How often the rows are gone through.",
+            minimum=1,
+            maximum=100,
+            placeholder="3",
+        ),
+        A(
+            "learning_rate",
+            "number",
+            "Step size; at a provider that takes one, the factor on its own.",
+            minimum=0,
+            maximum=10,
+            placeholder="0.0002",
+        ),
+        A("batch_size", "integer", "Rows for each step.", minimum=1, maximum=4096, placeholder="8"),
+        A(
+            "rank",
+            "integer",
+            "Rank of LoRA's matrices.",
+            default=16,
+            minimum=1,
+            maximum=1024,
+            placeholder="16",
+        ),
+        A(
+            "max_tokens",
+            "integer",
+            "Tokens of a row, prompt and answer together; longer rows are left out, and counted.",
+            minimum=16,
+            maximum=1_000_000,
+            placeholder="2048",
+        ),
+        A(
+            "price",
+            "number",
+            "USD per million tokens trained on, for plans and budgets.",
+            minimum=0,
+            placeholder="3.00",
+        ),
+    ),
 )
 
 HEADERS = SectionSpec(

@@ -106,7 +106,7 @@ def attributes(spec: BlockSpec | SectionSpec, present: Collection[str], *, befor
             )
     for section in spec.sections if isinstance(spec, BlockSpec) else ():
         free = section.several or section.name not in present
-        if free and section.supported and before != "=":
+        if free and before != "=":
             yield Offer(section.name, "attribute", f"{section.name} {{ … }}", section.doc, rank=3)
 
 

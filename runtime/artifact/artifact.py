@@ -29,6 +29,7 @@ from .beside import RowsFile, read_rows, remove_others, write_rows
 from .files import read_regular, write_whole
 from .integrity import faults
 from .strict import MAX_VALUES, REMEDY, VALUE_MARKS, strict_json
+from .tuned import WeightsFolder, find_weights, remove_other_weights, write_weights
 
 FORMAT = 1
 MAX_BYTES = 16 * 1024 * 1024
@@ -67,6 +68,23 @@ class StepRecord(Frozen):
     calls: int = 0
 
 
+class TrainingRecord(Frozen):
+    """One training of a model's weights."""
+
+    step: str
+    model: str
+    """What came of it."""
+    base: str
+    """What it started from."""
+    rows: int
+    data: str
+    """Hash of the rows as JSONL."""
+    tokens: int | None = None
+    """That were trained on, all epochs together; None where nobody counted them."""
+    cost_usd: float | None = None
+    """None where no price is known; 0 on a machine of one's own."""
+
+
 class Provenance(Frozen):
     """Where the program comes from. Hashes are SHA-256 in hexadecimal."""
 
@@ -92,6 +110,8 @@ class Provenance(Frozen):
     output_tokens: int = 0
     cost_usd: float | None = None
     """None where the price of some model is not known."""
+    training: tuple[TrainingRecord, ...] = ()
+    """The models that were tuned, in order."""
     unanswered: int | None = None
     """Runs that scored 0 because no model answered (`on_error = "score_zero"`); None where there were none."""
     answers: dict[FlawName, int] = Field(default_factory=dict[FlawName, int])
@@ -115,6 +135,8 @@ class Artifact(Frozen):
     """Files with the rows of indexes that are too large for this one. Reading puts the rows back into the program."""
     media: tuple[MediaFile, ...] = ()
     """Files with the images, audio and files that demos show. Writing says which; reading makes them known."""
+    weights: tuple[WeightsFolder, ...] = ()
+    """Folders with the weights of models that were tuned. Writing says which; reading makes them known."""
 
 
 def kind_of(program: Runnable) -> Kind:
@@ -123,10 +145,16 @@ def kind_of(program: Runnable) -> Kind:
 
 
 def write_artifact(path: Path, artifact: Artifact) -> None:
-    """Write the artifact, whole or not at all. A large index goes first, to a file beside it. Raises OSError."""
-    artifact = _rows_beside(path, artifact.model_copy(update={"media": write_media(path, artifact.program)}))
+    """Write the artifact, whole or not at all. A large index, media and tuned weights go first, beside it. Raises OSError,
+    and ConfigurationError where media or weights are no longer what they were."""
+    beside = {
+        "media": write_media(path, artifact.program),
+        "weights": write_weights(path, artifact.program),
+    }
+    artifact = _rows_beside(path, artifact.model_copy(update=beside))
     write_whole(path, artifact_text(artifact).encode())
     remove_others(path, {one.file for one in (*artifact.beside, *artifact.media)})
+    remove_other_weights(path, {one.folder for one in artifact.weights})
 
 
 def remove_artifact(path: Path) -> None:
@@ -136,6 +164,7 @@ def remove_artifact(path: Path) -> None:
     with suppress(OSError):
         path.unlink()
         remove_others(path, ())
+        remove_other_weights(path, ())
 
 
 def index_size(index: Neighbours) -> int:
@@ -286,6 +315,8 @@ def parse_artifact(
         raise ArtifactError(f"kind: is {artifact.kind!r}, and `program` is not", help=REMEDY)
     _plain_names(artifact)
     artifact = _whole(artifact, folder)
+    find_weights(folder, artifact.weights, artifact.program)
+    artifact = artifact.model_copy(update={"weights": ()})
     artifact = artifact.model_copy(update={"program": _without_keys(artifact.program, keys_given)})
     for fault in faults(artifact.program):
         raise ArtifactError(fault, help=REMEDY)

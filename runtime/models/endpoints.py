@@ -22,8 +22,9 @@ from ..errors import ConfigurationError, NotSet
 from ..schema.lms import LM
 from ..schema.modelnames import is_model_name, may_hold_key
 from ..schema.requests import is_header_value
+from .checkpoints import LOCAL, address_of
 
-Kind = Literal["embedded", "lean", "litellm"]
+Kind = Literal["embedded", "local", "lean", "litellm"]
 
 EMBEDDED = "embedded@1"
 """Address of the embedded model. The number goes up whenever it would answer a prompt differently, so
@@ -102,6 +103,7 @@ PROVIDERS: dict[str, Provider] = {
     "xai": Provider(None, ("XAI_API_BASE",), ("XAI_API_KEY",)),
     "cohere": Provider(None, ("COHERE_API_BASE",), ("COHERE_API_KEY", "CO_API_KEY")),
     "azure": Provider(None, ("AZURE_API_BASE",), ("AZURE_API_KEY",), needs_key=False, batches=True),
+    "local": Provider(None, needs_key=False, free=True),
 }
 """By the prefix of a model string. A prefix that is not here goes to LiteLLM with what it finds itself."""
 
@@ -189,6 +191,8 @@ def address(lm: LM, environ: Mapping[str, str] = os.environ) -> str:
     provider, _ = split_model(lm.model)
     if provider == "embedded":
         return EMBEDDED
+    if provider == LOCAL:
+        return address_of(lm)
     url, _ = _base(lm, provider, environ)
     return _shown(url) if url else provider
 
@@ -204,6 +208,8 @@ def resolve(lm: LM, environ: Mapping[str, str] = os.environ, *, key: str | None 
         )
     if provider == "embedded":
         return Endpoint("embedded", EMBEDDED, None, None, "embedded")
+    if provider == LOCAL:
+        return Endpoint(LOCAL, address_of(lm), None, None, "local")
     known = PROVIDERS.get(provider, Provider(needs_key=False))
     url, named_by_file = _base(lm, provider, environ)
     if provider in ("hosted_vllm", "litellm_proxy") and not url:

@@ -205,6 +205,11 @@ class Engine:
             self._tell("shared", request.lm, answer=answer)
         return Completion(answer, source)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop: nothing more is begun."""
+        return self._stopped
+
     def widen(self, threads: int) -> None:
         """From now on as many calls may be in flight, if that is more than before."""
         for _ in range(threads - self.threads):

@@ -137,6 +137,8 @@ def _listed(provider: str, name: str, *, batched: bool) -> Price | None:
 @functools.lru_cache(maxsize=256)
 def _entry(provider: str, name: str) -> dict[str, JsonValue]:
     """What the map says of a model, an entry with prices before one without; empty where it is not listed."""
+    if name.startswith("ft:"):
+        name = ":".join(name.split(":")[:2])  # whose it is, and what it is called, has no price of its own
     text = _map_text()
     found: dict[str, JsonValue] = {}
     for key in (f"{provider}/{name}", name) if provider else (name,):

@@ -33,7 +33,7 @@ from ..models.protocol import Answer, Message, Request, ToolShape
 from ..models.transports.answers import estimate_tokens
 from ..schema.identity import Same
 from ..schema.lms import LM
-from ..schema.program import Demo, Predictor
+from ..schema.program import Demo, Predictor, Program
 from ..schema.types import Row
 from ..schema.usage import Flaws, Usage
 from ..values.checks import Failure, failures, record_failures
@@ -89,6 +89,25 @@ async def ask(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:
     messages = manner.layout.render(manner.told, inputs, session.program.records)
     asked = await _answered(session, predictor, Asked(inputs, {}, messages, 0))
     return await _checked(session, predictor, asked)
+
+
+def exchange(program: Program, address: str, inputs: Row, outputs: Row) -> tuple[Message, ...]:
+    """What a predictor's model is sent for these inputs, to the byte, and the answer that would be read as these outputs.
+
+    Raises ConfigurationError for a model that answers in two steps: of its own words nothing is known.
+    """
+    predictor = program.predictors[address]
+    lm = predictor.asks(program.lms)
+    assert lm is not None  # programs that are checked have their models
+    if lm.two_step:
+        raise ConfigurationError(
+            f"`{lm.name}` answers in two steps, so what it is to say is not known",
+            help="give it a layout: `adapter` in its lm",
+        )
+    manner = _manner_of(Same(lm), Same(predictor), False)
+    messages = manner.layout.render(manner.told, inputs, program.records)
+    answer = manner.layout.answer(Demo(inputs={}, outputs=outputs), manner.told.signature.outputs)
+    return (*messages, Message("assistant", answer.strip()))
 
 
 def fits(session: ProgramRun, predictor: Predictor, inputs: Row) -> bool:

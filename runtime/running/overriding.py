@@ -161,7 +161,7 @@ def _limited(lm: LM, limits: Mapping[str, Limit]) -> LM:
 
 def _with_model(lm: LM, model: str) -> LM:
     """Another model in an LM's place; what belonged to the old one's provider does not come along."""
-    changes: dict[str, object] = {"model": model, "price_input": None, "price_output": None}
+    changes: dict[str, object] = {"model": model, "weights": None, "price_input": None, "price_output": None}
     if split_model(model)[0] != split_model(lm.model)[0]:
         changes |= {"api_base": None, "api_base_env": None, "api_key_env": None, "custom_endpoint": False}
         changes |= {"api_version": None, "headers": {}, "headers_env": {}, "extra": {}}

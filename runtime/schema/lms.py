@@ -81,6 +81,17 @@ class OwnSettings(RequestParameters):
         }
 
 
+class TunedWeights(Frozen, defer_build=True):
+    """TunedWeights that were tuned: a checkpoint's files, in a folder beside the artifact that the model's name tells."""
+
+    sha256: str
+    """Of all files (`models/checkpoints`)."""
+    files: dict[str, int]
+    """Bytes of each, by name."""
+    base: str
+    """The model that they were tuned from."""
+
+
 class LM(RequestParameters):
     """OwnSettings of one model. Secrets are names of environment variables, never values."""
 
@@ -129,6 +140,8 @@ class LM(RequestParameters):
     """Headers whose values are in environment variables, whose names these are."""
     extra: dict[str, JsonValue] = Field(default_factory=dict, exclude_if=_empty)
     """RequestParameters that only some providers know, sent as they are."""
+    weights: TunedWeights | None = Field(default=None, exclude_if=_unset)
+    """Of a `local/…` model that a compile tuned: what its files must be. None of any other."""
 
     def __hash__(self) -> int:
         return hash((self.name, self.model, self.temperature, self.max_tokens))

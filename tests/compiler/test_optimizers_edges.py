@@ -28,11 +28,12 @@ SAME = tuple(Example(i, {"text": "row 0 of g0"}, {"label": "L0"}) for i in range
 
 SCORES_NOTHING = {"LabeledFewShot", "Ensemble"}
 
-every = pytest.mark.parametrize("optimizer", list(SPECS))
+PROMPTED = [name for name in SPECS if SPECS[name].sets != {"weights"}]
+every = pytest.mark.parametrize("optimizer", PROMPTED)
 
 
 def having(option: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("optimizer", [name for name in SPECS if SPECS[name].option(option)])
+    return pytest.mark.parametrize("optimizer", [name for name in PROMPTED if SPECS[name].option(option)])
 
 
 def repeats(asked: Asked) -> Mapping[str, object]:

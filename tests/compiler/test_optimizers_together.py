@@ -8,15 +8,17 @@ import pytest
 from building import compiled, gain, plan_of, project
 from scripted import Asked, classifier, exact, group, jitter, learner, oracle, rows, wrong
 from stepping import inner, step
+from tuning_server import provider
 
 from dspec.compiler import ir
-from dspec.compiler.data import Rows
 from dspec.compiler.evaluate.scoring import MetricError
-from dspec.compiler.optimizers.base import Context, Nested, OptimizerError
+from dspec.compiler.optimizers.base import OptimizerError
+from dspec.compiler.training import service
+from dspec.compiler.training.hosted import HostedTrainer
 from dspec.runtime.artifact.artifact import artifact_text
 from dspec.runtime.errors import BudgetExceeded
 from dspec.runtime.schema.expressions import Apply, Constant
-from dspec.runtime.schema.program import LM, Program
+from dspec.runtime.schema.program import LM
 from dspec.runtime.schema.types import JsonValue
 
 BOTH = "BetterTogether"
@@ -28,7 +30,7 @@ BOOTSTRAP = inner("BootstrapFewShot", max_labeled_demos=4)
 SEARCH = inner(
     "BootstrapFewShotWithRandomSearch", num_candidate_programs=2, max_labeled_demos=4, search="full"
 )
-WEIGHTS = Nested("BootstrapFinetune", None, None)
+WEIGHTS = inner("BootstrapFinetune")
 
 
 async def test_steps_run_in_written_order_each_from_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,45 +220,45 @@ async def test_a_mistake_in_a_step_is_an_error(monkeypatch: pytest.MonkeyPatch) 
 # Weights ------------------------------------------------------------------------------------------
 
 
-class Tuned:
-    """Gives every predictor a model that a stand-in for a provider has trained."""
-
-    def __init__(self) -> None:
-        self.rows: list[Rows] = []
-
-    async def tune(self, student: Program, rows: Rows, context: Context) -> Program:
-        self.rows.append(rows)
-        lm = LM(name="tuned", model="embedded/scripted-tuned")
-        predictors = {
-            address: predictor.model_copy(update={"lm": "tuned"})
-            for address, predictor in student.predictors.items()
-        }
-        return student.model_copy(update={"predictors": predictors, "lms": {**student.lms, "tuned": lm}})
-
-
 def better_when_tuned(asked: Asked) -> dict[str, str]:
     text = asked.question["text"]
-    return {"label": f"L{group(text)}"} if asked.request.lm.name == "tuned" else learner(asked)
+    if asked.request.lm.model.startswith("openai/ft:"):
+        return {"label": f"L{group(text)}"}
+    return oracle(asked) if asked.request.lm.name == "knows" else learner(asked)
 
 
-async def test_prompts_weights_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
-    tuner = Tuned()
-    done = await step(
-        monkeypatch,
-        BOTH,
-        better_when_tuned,
-        train=TRAIN,
-        val=VAL,
-        nested={"p": LABELS, "w": WEIGHTS},
-        tuner=tuner,
-    )
+async def test_prompts_weights_prompts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The default strategy, with a training at a provider on loopback: the weights win, and what is prompted after them asks
+    the model that was tuned."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
+    monkeypatch.setattr(service, "TRAINERS", {"hosted": HostedTrainer(every=0.01)})
+    with provider() as server:
+        fake = LM(name="fake", model="openai/gpt-4o-mini", api_base=server.url, api_key_env="OPENAI_API_KEY")
+        knows = LM(name="knows", model="openai/gpt-4o")
+        student = classifier().with_lms({"fake": fake})
+        teacher = student.with_lms({"knows": knows})
+        asks = teacher.predictors["ask"].model_copy(update={"lm": "knows"})
+        teacher = teacher.model_copy(update={"predictors": {"ask": asks}})
+        done = await step(
+            monkeypatch,
+            BOTH,
+            better_when_tuned,
+            student=student,
+            teacher=teacher,
+            train=TRAIN,
+            val=VAL,
+            nested={"p": LABELS, "w": WEIGHTS},
+            training=service.Training(tmp_path, {}),
+        )
     assert done.labels[0] == "p -> w"
-    assert done.program.predictors["ask"].lm == "tuned"
+    assert done.program.predictors["ask"].lm == "fake+tuned"
+    assert done.program.lms["fake+tuned"].model == "openai/ft:gpt-4o-mini:org:dspec:ftjob-1"
     assert len(done.program.predictors["ask"].demos) == 3
-    assert [sorted(row.index for row in one) for one in tuner.rows] == [list(range(16))]
+    assert [one.job.rows for one in done.result.trained] == [16]
+    assert {one.label for one in done.result.candidates} == {"as it came", "p", "p -> w", "p -> w -> p"}
     assert done.spent.calls <= done.promised.most
 
 
-async def test_without_a_tuner_a_weight_step_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(OptimizerError, match="not supported yet: BootstrapFinetune trains weights"):
+async def test_where_nothing_trains_a_weight_step_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OptimizerError, match="nothing here can train a model's weights"):
         await step(monkeypatch, BOTH, oracle, nested={"p": LABELS, "w": WEIGHTS})

@@ -36,7 +36,7 @@ from dspec.compiler.data import Example
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.scoring import MetricError
 from dspec.compiler.evaluate.store import Store
-from dspec.compiler.optimizers.base import Nested, OptimizerError, Options
+from dspec.compiler.optimizers.base import OptimizerError, Options
 from dspec.compiler.optimizers.better_together import strategy_of
 from dspec.compiler.optimizers.table import SPECS
 from dspec.runtime.artifact.artifact import artifact_text
@@ -105,8 +105,8 @@ async def test_a_step_that_cannot_run_is_an_error_and_not_a_worse_result(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """DSPy returns the best so far with a flag that nobody looks at; at the budget's wall, so do we, as `cut`."""
-    nested = {**CHAIN, "w": Nested("BootstrapFinetune", None, None)}
-    with pytest.raises(OptimizerError, match="no provider for that is set up"):
+    nested = {**CHAIN, "w": inner("BootstrapFinetune")}
+    with pytest.raises(OptimizerError, match="nothing here can train"):
         await step(monkeypatch, BOTH, learner, train=TRAIN, val=VAL, nested=nested, strategy="d -> w")
 
 

@@ -28,7 +28,7 @@ from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.scoring import MetricError
 from dspec.compiler.evaluate.store import Store
 from dspec.compiler.optimizers.base import Options
-from dspec.compiler.optimizers.table import NOT_YET, SPECS
+from dspec.compiler.optimizers.table import SPECS
 from dspec.compiler.search import Minibatch
 from dspec.runtime.errors import AnswerError, Refused
 from dspec.runtime.schema.ensemble import Ensemble, Majority
@@ -302,10 +302,6 @@ async def test_the_rule_is_applied_to_exactly_size_members(monkeypatch: pytest.M
 def test_what_dspy_refuses_is_refused_with_a_way_out() -> None:
     assert SPECS["Ensemble"].refused.keys() == {"reduce_fn", "deterministic"}
     assert "always gives the same answer" in SPECS["Ensemble"].refused["deterministic"]
-
-
-def test_an_optimizer_that_is_not_there_says_what_is_missing() -> None:
-    assert NOT_YET["BootstrapFinetune"] == "it needs a provider that tunes weights"
 
 
 # Traces --------------------------------------------------------------------------------------------

@@ -16,11 +16,12 @@ from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.meter import Account
 from dspec.compiler.evaluate.store import Store
 from dspec.compiler.evaluate.streams import stream
-from dspec.compiler.optimizers.base import Context, Facts, Nested, Options, StepResult, WeightTuner
+from dspec.compiler.optimizers.base import Context, Facts, Nested, Options, StepResult
 from dspec.compiler.optimizers.compat.table import Compat, calls_of, run_of
 from dspec.compiler.optimizers.frozen import freeze, thawed, tunable
 from dspec.compiler.optimizers.table import SPECS
 from dspec.compiler.optimizers.texts import tunable_tools
+from dspec.compiler.training.service import Training
 from dspec.runtime.models.protocol import Tools
 from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.schema.ensemble import Runnable
@@ -80,7 +81,8 @@ async def step(
     val_given: bool = True,
     members: tuple[Program, ...] = (),
     nested: Mapping[str, Nested] | None = None,
-    tuner: WeightTuner | None = None,
+    training: Training | None = None,
+    teachers: Sequence[Runnable] = (),
     frozen: Collection[str] = (),
     compat: Compat | None = None,
     lms: Sequence[LM] = (),
@@ -109,7 +111,8 @@ async def step(
             members=members,
             reducer=reducer,
             nested=nested or {},
-            tuner=tuner,
+            training=training,
+            teachers=tuple(teachers),
             lms={lm.name: lm for lm in lms},
             faithful=not ends,
         )
@@ -120,7 +123,8 @@ async def step(
         len(val),
         len(tunable(student)),
         calls_per_run(student),
-        teacher_calls_per_run=None if teacher is None else calls_per_run(teacher),
+        teacher_calls_per_run=None if teacher is None else sum(map(calls_per_run, (teacher, *teachers))),
+        teachers=0 if teacher is None else 1 + len(teachers),
         val_given=val_given,
         nested=nested or {},
         tools=len(tunable_tools(student)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dspec.grammar.tree import ListLiteral
 from dspec.runtime.schema.program import Program
 
 from ...data.sources.table import is_fetched, title
@@ -197,16 +198,18 @@ def check_teachers(
             continue
         if step.spec is None or not step.spec.bootstraps:
             continue
-        at, known = step.place.at(argument.value), step.teacher in programs
-        teacher = programs[step.teacher] if known else declared(session, step.place, argument.value)
-        if teacher is None:
-            continue
-        try:
-            same = addresses(starts, teacher)
-        except OptimizerError as error:
-            session.report(codes.optimizers.OtherPredictors(at, tuned.symbol.location, error.message))
-            continue
-        _answers_fit(session, at, tuned, starts, teacher, same)
+        nodes = argument.value.items if isinstance(argument.value, ListLiteral) else (argument.value,)
+        for node, name in zip(nodes, (step.teacher, *step.teachers), strict=False):
+            at = step.place.at(node)
+            teacher = programs[name] if name in programs else declared(session, step.place, node)
+            if teacher is None:
+                continue
+            try:
+                same = addresses(starts, teacher)
+            except OptimizerError as error:
+                session.report(codes.optimizers.OtherPredictors(at, tuned.symbol.location, error.message))
+                continue
+            _answers_fit(session, at, tuned, starts, teacher, same)
 
 
 def _answers_fit(

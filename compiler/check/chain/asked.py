@@ -102,7 +102,11 @@ def asked_by_steps(
         model = lms.get(name)
         if model is not None and wanted:
             found.setdefault(model.key, model)
-    teachers = [] if lms.get("teacher_lm") else [step.teacher for step in steps if step.teacher]
+    teachers = (
+        []
+        if lms.get("teacher_lm")
+        else [name for step in steps for name in (step.teacher, *step.teachers) if name]
+    )
     runs = asked_by_runs(session, declared_programs(session, place, teachers), lms.get("lm"))
     return _with_spare(session, found).with_more(runs)
 

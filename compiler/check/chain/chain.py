@@ -41,7 +41,8 @@ def check_chain(
             )
             return DECLARED
         start = made.get(student, {})
-        teachers = (step.teacher, *(inner.teacher for inner in step.nested.values()))
+        inside = (step, *step.nested.values())
+        teachers = [name for one in inside for name in (one.teacher, *one.teachers)]
         used |= {name for name in (student, *teachers) if name}
         for what in sorted(step.spec.sets - step.spec.starts_from):
             maker = start.get(what)

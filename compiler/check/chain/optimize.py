@@ -30,6 +30,7 @@ from .rows import RowsInfo
 from .step import StepInfo, named_steps
 from .steps import steps
 from .students import Students, moved, start_of, students
+from .weights import check_weights
 
 
 class OptimizeInfo(TunedInfo, frozen=True):
@@ -83,6 +84,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
         result = replace(result, shown=shown.get(emit or (chain[-1].name if chain else ""), {}))
         check_teachers(session, chain, programs, tuned)
         check_temperatures(session, chain, programs, tuned, lms)
+        check_weights(session, chain, programs, tuned, lms)
         asked = asked_by_result(session, place, tuned, lms["lm"], chain)
         if limits is not None:
             besides = asked_by_steps(session, place, lms, chain).with_more(asked_by_judges(session, measure))

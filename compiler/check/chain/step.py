@@ -34,6 +34,8 @@ class StepInfo(Struct, frozen=True):
     arguments: Mapping[str, Argument] = field(default_factory=dict[str, Argument])
     student: str | None = None
     teacher: str | None = None
+    teachers: tuple[str, ...] = ()
+    """Further ones, where a list was written."""
     clean: bool = True
     members: tuple[ir.MemberRef, ...] = ()
     nested: Mapping[str, StepInfo] = field(default_factory=dict[str, "StepInfo"])
@@ -59,6 +61,7 @@ class StepInfo(Struct, frozen=True):
             options=dict(self.given),
             student=self.student,
             teacher=self.teacher,
+            teachers=self.teachers,
             members=self.members,
             nested={name: spec for name, inner in self.nested.items() if (spec := inner.ir()) is not None},
             compat=self.compat,

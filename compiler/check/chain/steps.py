@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from dspec.grammar.tree import Argument, Call, Node, Reference, Step
+from dspec.grammar.tree import Argument, Call, ListLiteral, Node, Reference, Step
 from dspec.runtime.schema.types import JsonValue
 
 from ...diagnostics import codes
 from ...optimizers.base import Spec
 from ...optimizers.compat.table import COMPAT, Compat
-from ...optimizers.table import ALIASES, FIRST_STEP, INSTEAD, NOT_YET, SPECS
+from ...optimizers.table import ALIASES, FIRST_STEP, INSTEAD, SPECS
 from ...optimizers.table import find as find_optimizer
 from ..session import Place, Session
 from ..shape.attributes import form_of
@@ -47,7 +47,7 @@ def _step(names: Names, node: Step) -> StepInfo:
         session.report(codes.names.StepTwice(place.at(node.name), first.location))
     bare = StepInfo(place, name, symbol, node, None, None, clean=False)
     if not isinstance(value, Call):
-        known = isinstance(value, Reference) and (value.name.text in SPECS or value.name.text in NOT_YET)
+        known = isinstance(value, Reference) and value.name.text in SPECS
         session.report(codes.optimizers.NotCalled(place.at(value), form_of(value), known, FIRST_STEP))
         return bare
     info = _called(names, bare, value, clean=first is None)
@@ -57,23 +57,17 @@ def _step(names: Names, node: Step) -> StepInfo:
 
 
 def _called(names: Names, bare: StepInfo, call: Call, *, clean: bool = True) -> StepInfo:
-    """The step with its optimizer and the options; reports an optimizer that is unknown or cannot run yet."""
+    """The step with its optimizer and the options; reports an optimizer that is unknown."""
     session, place = names.session, names.place
     optimizer = call.callee.name.text if isinstance(call.callee, Reference) else place.text(call.callee)
     spec = find_optimizer(optimizer)
     if spec is not None:
         return _options(names, structs.replace(bare, call=call, spec=spec, clean=clean), spec, call)
-    if optimizer in NOT_YET:
-        names.check(call)
-        session.report(
-            codes.syntax.NotYet(place.at(call.callee), f"the optimizer `{optimizer}` ({NOT_YET[optimizer]})")
+    session.report(
+        codes.optimizers.UnknownOptimizer(
+            place.at(call.callee), tuple(SPECS), tuple(ALIASES), INSTEAD.get(optimizer, "")
         )
-    else:
-        session.report(
-            codes.optimizers.UnknownOptimizer(
-                place.at(call.callee), tuple(SPECS), (*ALIASES, *NOT_YET), INSTEAD.get(optimizer, "")
-            )
-        )
+    )
     return structs.replace(bare, call=call)
 
 
@@ -83,6 +77,7 @@ def _options(names: Names, info: StepInfo, spec: Spec, call: Call) -> StepInfo:
     arguments: dict[str, Argument] = {}
     student: str | None = None
     teacher: str | None = None
+    teachers: list[str] = []
     gathered: Members | None = None
     nested: dict[str, StepInfo] = {}
     compat: Compat | None = None
@@ -117,6 +112,11 @@ def _options(names: Names, info: StepInfo, spec: Spec, call: Call) -> StepInfo:
         elif name == "student":
             clean = False
             session.report(codes.optimizers.TakesNoStudent(at, spec.name))
+        elif name == "teacher" and spec.takes_teachers and isinstance(node, ListLiteral):
+            named = [names.refer(item, "`teacher`") for item in node.items]
+            known = [one for one in named if one is not None]
+            clean = clean and len(known) == len(named) > 0
+            teacher, teachers = (known[0], known[1:]) if known else (None, [])
         elif name == "teacher" and spec.takes_teacher:
             teacher = names.refer(node, "`teacher`")
             clean = clean and teacher is not None
@@ -145,6 +145,7 @@ def _options(names: Names, info: StepInfo, spec: Spec, call: Call) -> StepInfo:
         arguments=arguments,
         student=student,
         teacher=teacher,
+        teachers=tuple(teachers),
         clean=clean,
         members=gathered.refs if gathered else (),
         nested=nested,

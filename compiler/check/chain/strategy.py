@@ -8,7 +8,6 @@ from __future__ import annotations
 from dspec.grammar.tree import Name
 
 from ...diagnostics import codes
-from ...optimizers.table import NOT_YET, find
 from ..session import Session
 from .frozen import CHOICES
 from .step import StepInfo
@@ -31,6 +30,15 @@ def check_inside(session: Session, inner: StepInfo, name: Name, outer: str) -> b
     return inner.clean
 
 
+def defaults_of(step: StepInfo) -> list[str]:
+    """The optimizers that the step's strategy names and the step does not give: DSPy's defaults."""
+    from ...optimizers.better_together import DEFAULTS, strategy_of  # few chains have such a step
+
+    options = step.options()
+    names = strategy_of(options) if options is not None else ()
+    return [DEFAULTS[name] for name in dict.fromkeys(names) if name in DEFAULTS and name not in step.nested]
+
+
 def check_strategy(session: Session, step: StepInfo) -> bool:
     """Whether every name of the strategy stands for an optimizer that runs; reports the others."""
     options, at = step.options(), step.place.at
@@ -48,16 +56,6 @@ def check_strategy(session: Session, step: StepInfo) -> bool:
     for name in dict.fromkeys(names):
         if name not in known:
             session.report(codes.optimizers.StrategyRunsNone(at(node), name, known))
-            return False
-        if name not in step.nested and find(DEFAULTS[name]) is None:
-            optimizer = DEFAULTS[name]
-            why = NOT_YET.get(optimizer, "that cannot run")
-            strategy = f"`{name}` of the strategy `{' -> '.join(names)}`"
-            session.report(
-                codes.syntax.NotYet(
-                    step.place.at(node), f"{strategy}: it tunes weights with `{optimizer}`, and {why}"
-                )
-            )
             return False
     for name in step.nested:
         if name not in names:

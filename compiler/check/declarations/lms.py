@@ -10,8 +10,9 @@ from dspec.runtime.schema.lms import RETRY
 from dspec.runtime.schema.modelnames import is_model_name, may_hold_address
 from dspec.runtime.schema.program import LM
 
+from ... import ir
 from ...diagnostics import codes
-from ...tables.lm_block import PRICE
+from ...tables.lm_block import PRICE, TRAIN
 from ...tables.models import EMBEDDED, provider_names, unknown_provider, usual_key
 from ..names.names import find
 from ..session import Session
@@ -26,6 +27,30 @@ _ADDRESS = r"https?:|//|:\d+(/|$)"
 def lm(session: Session, symbol: Symbol) -> LM | None:
     """The settings of a declared model; None after a mistake or inside a circle of fallbacks."""
     return session.once(_check_lm, symbol)
+
+
+def training(session: Session, symbol: Symbol) -> ir.TrainSettings | None:
+    """How a declared model's weights are tuned; None where it does not say."""
+    return session.once(_check_training, symbol)
+
+
+def _check_training(session: Session, symbol: Symbol) -> ir.TrainSettings | None:
+    place = session.place(symbol)
+    block = section(place.declaration.items, TRAIN.name)
+    if block is None:
+        return None
+    read = Reader(session, place, block.items, TRAIN)
+    rank = read.integer("rank")
+    return ir.TrainSettings(
+        provider=read.choice("provider"),
+        method="full" if read.choice("method") == "full" else "lora",
+        epochs=read.integer("epochs"),
+        learning_rate=read.number("learning_rate"),
+        batch_size=read.integer("batch_size"),
+        rank=16 if rank is None else rank,
+        max_tokens=read.integer("max_tokens"),
+        price=read.number("price"),
+    )
 
 
 def _check_lm(session: Session, symbol: Symbol) -> LM | None:
@@ -88,6 +113,7 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
         at = read.place.at(read.found["mode"].value)
         session.report(codes.models.NoBatches(at, values.model, read.place.at(read.found["model"].value)))
     _two_steps(session, read, values)
+    training(session, symbol)
     return values
 
 

@@ -32,7 +32,6 @@ from dspec.grammar.tree import (
 
 from ...diagnostics import codes
 from ...diagnostics.spelling import closest
-from ...diagnostics.wording import article
 from ...project.source import Location
 from ...tables.block_specs import AttributeSpec, BlockSpec, Body, ItemKind, SectionSpec
 from ...tables.blocks import BLOCKS, ROUND, holders
@@ -239,11 +238,6 @@ def _section(
         return
     if not section.several:
         _twice(session, place, item, seen)
-    if not section.supported:
-        session.report(
-            codes.syntax.NotYet(place.at(item.name), f"`{name} {{ … }}` in {article(spec.keyword)}")
-        )
-        return
     _section_items(session, place, item, section)
 
 

@@ -1598,6 +1598,57 @@ class WritesNoCode(Finding, frozen=True):
         )
 
 
+DS0652 = Code(
+    "DS0652",
+    "error",
+    "model whose weights cannot be tuned",
+    "`BootstrapFinetune` and `GRPO` train a model's weights: those of a checkpoint on this machine (`local/…`), and "
+    "`BootstrapFinetune` also those of models that their provider trains, of OpenAI, Azure and Vertex AI. No one lends the "
+    "weights of others.",
+    METRIC.replace("openai/gpt-4o-mini", "anthropic/claude-haiku-4-5")
+    + optimize("step tuned = BootstrapFinetune()"),
+    METRIC + optimize("step tuned = BootstrapFinetune()"),
+    TICKETS,
+)
+
+
+class CannotBeTuned(Finding, frozen=True):
+    """A `model` that the `optimizer` would tune and nothing trains; `hosted` are the providers that train theirs."""
+
+    code = DS0652
+    optimizer: str
+    model: str
+    lm: Location
+    hosted: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.optimizer}` tunes weights, and those of `{self.model}` nobody here can tune",
+            f"tunes `{self.lm.text}`",
+            secondary=(Label(self.lm, "declared here"),),
+            help=f"name a checkpoint as the program's model, `local/…`, or a model of {listed(self.hosted)}; "
+            "the model that knows the answers can be the `teacher_lm`",
+        )
+
+
+class CannotBeLearned(Finding, frozen=True):
+    """A predictor at `address` whose prompts cannot be learned; `why` is a clause."""
+
+    code = DS0652
+    optimizer: str
+    address: str
+    why: str
+    lm: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.optimizer}` cannot teach `{self.address}`: {self.why}",
+            "tunes its weights",
+            secondary=(Label(self.lm, "its model"),),
+            help=f"leave it as it is: `freeze = [{self.address}]`",
+        )
+
+
 DS0637 = Code(
     "DS0637",
     "warning",

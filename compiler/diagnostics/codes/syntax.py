@@ -22,7 +22,7 @@ from ..wording import (
 )
 from . import habits
 from .base import Code, Finding
-from .snippets import METRIC, MODULE, TICKETS, optimize
+from .snippets import METRIC, MODULE, TICKETS
 
 DS0101 = Code(
     "DS0101",
@@ -1020,32 +1020,13 @@ class OutOfRange(Finding, frozen=True):
 DS0120 = Code(
     "DS0120",
     "error",
-    "not supported yet",
-    "The language has this, and this version of the toolchain cannot run it. The declaration is still "
-    "checked "
-    "for names and types; the file cannot be compiled while it is there.",
-    METRIC + optimize("step tuned = BootstrapFinetune()"),
-    METRIC + optimize("step demos = BootstrapFewShot()"),
+    "cannot run as it is written",
+    "A strategy lacks an option that it has no default for. The declaration is still checked for names and types; the file "
+    "cannot be compiled while it stands so.",
+    METRIC.replace("Predict(Route)", "Refine(Route)"),
+    METRIC,
     TICKETS,
 )
-
-
-class NotYet(Finding, frozen=True):
-    """`what` is in the language, and this version cannot run it."""
-
-    code = DS0120
-    what: str
-    notes: tuple[str, ...] = ()
-
-    def told(self) -> Diagnostic:
-        return self.says(
-            f"not supported yet: {self.what}",
-            "cannot run yet",
-            notes=(
-                "the file is still checked; it cannot be compiled or run while this stands in it",
-                *self.notes,
-            ),
-        )
 
 
 class RunsNotWithout(Finding, frozen=True):

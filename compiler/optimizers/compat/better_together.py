@@ -17,13 +17,18 @@ from dspec.runtime.schema.program import Program
 
 from ...evaluate.counts import Calls, Range
 from ...evaluate.outcomes import Candidate
-from ..base import Context, Facts, Options, StepResult
+from ..base import Context, Facts, Options, Run, StepResult
 from ..better_together import scored, stepped, strategy_of
 from .faithful import Faithful, best_first
 
 
 async def run(student: Program, options: Options, context: Context) -> StepResult:
+    from ..table import RUNS
     from .table import FAITHFUL  # the table lists this file
+
+    def run_named(name: str) -> Run:
+        # Where weights are tuned, there is no schedule but ours.
+        return FAITHFUL[name].run if name in FAITHFUL else RUNS[name]
 
     train, val = context.train, context.val
     if not context.val_given:
@@ -44,7 +49,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
             inner = replace(
                 context, train=tuple(order), val=val or tuple(order), val_given=bool(val), nested={}
             )
-            result = await stepped(context.nested[name], student, inner, lambda named: FAITHFUL[named].run)
+            result = await stepped(context.nested[name], student, inner, run_named)
             if result.cut is not None:
                 raise result.cut
             assert isinstance(result.program, Program)
@@ -83,8 +88,10 @@ def _calls(options: Options, facts: Facts) -> Calls:
             nested={},
         )
         result = scoring
-        if nested is None or nested.spec is None or nested.options is None:
+        if nested is None:
             calls = Calls(teacher=Range(0, train * facts.teacher_calls))
+        elif nested.spec.name not in FAITHFUL:
+            calls = nested.spec.calls(nested.options, inner)
         else:
             if nested.teacher is not None:
                 inner = replace(inner, teacher_calls_per_run=calls_per_run(nested.teacher))

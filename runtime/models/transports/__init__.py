@@ -14,7 +14,7 @@ Mode = Literal["auto", "lean", "litellm"]
 
 def choose(endpoint: Endpoint, mode: Mode) -> Kind:
     """The kind of transport for an endpoint. Raises ConfigurationError when `mode` cannot reach it."""
-    if endpoint.kind == "embedded" or mode == "auto":
+    if endpoint.kind in ("embedded", "local") or mode == "auto":
         return endpoint.kind
     if mode == "lean" and endpoint.kind != "lean":
         raise ConfigurationError(
@@ -44,6 +44,10 @@ def open_transport(endpoint: Endpoint, kind: Kind) -> Transport:
             from ..embedded import EmbeddedTransport
 
             return EmbeddedTransport()
+        case "local":
+            from ..local.transport import LocalTransport
+
+            return LocalTransport()
         case "lean":
             from .lean import LeanTransport
 
