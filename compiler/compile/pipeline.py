@@ -20,7 +20,7 @@ from .. import ir
 from ..data.needs import compile_needs
 from ..evaluate.budget import wall_of
 from ..evaluate.events import Report
-from ..evaluate.meter import Account
+from ..evaluate.meter import Account, Execute, metered
 from ..evaluate.store import Store
 from ..evaluate.tasks import Halt
 from .build import Built, run_steps
@@ -124,7 +124,13 @@ def check_places(jobs: Iterable[Job]) -> None:
 
 
 async def compile_block(
-    prepared: Prepared, job: Job, *, engine: Engine, store: Store, report: Report
+    prepared: Prepared,
+    job: Job,
+    *,
+    engine: Engine,
+    store: Store,
+    report: Report,
+    execute: Execute = metered,
 ) -> Compiled:
     """Run the steps, select, and write the artifact; then score it with the block's evals.
 
@@ -135,7 +141,9 @@ async def compile_block(
         job = replace(job, plan=plan(prepared, job.name, scored=job.asked))
     wall = wall_of(prepared.project.optimizes[job.name].budget)
     try:
-        ran = await run_steps(prepared, job.plan, engine=engine, store=store, wall=wall, report=report)
+        ran = await run_steps(
+            prepared, job.plan, engine=engine, store=store, wall=wall, report=report, execute=execute
+        )
         built = ran.select()
         kept = keep(job.artifact, built.artifact, whole=built.status == "complete")
         if built.status == "complete":
@@ -148,6 +156,7 @@ async def compile_block(
             store=store,
             compiled={job.name: built.artifact.program},
             report=report,
+            execute=execute,
         )
     except Refused:
         raise  # which says how to go on

@@ -33,13 +33,14 @@ from ..errors import (
     Stopped,
     TimedOut,
     Unauthorized,
+    WorkerLost,
 )
 from ..schema.program import LM, Record, Tool
 from ..schema.types import Row
 from ..schema.usage import Spent, Usage
 from . import lanes, prices
 from .calls import CallEvent, Completion, EngineEvent, EventKind, Purse, Reservation, Source, Tally, ToolEvent
-from .endpoints import Endpoint, address, resolve
+from .endpoints import Endpoint, Kind, address, resolve
 from .hedging import first_answer
 from .lanes import Lane, Learned, remembered_by, shared_by
 from .ledger import Ledger
@@ -63,6 +64,9 @@ __all__ = ["CallEvent", "Completion", "Engine", "EngineEvent", "Tally", "ToolEve
 
 Complete = Callable[[Request], Awaitable[Completion]]
 """Whoever answers a request."""
+
+Connect = Callable[[Endpoint, Kind], Awaitable[Transport]]
+"""Opens the way to an endpoint where that is not from this process."""
 
 _LOG = logging.getLogger("dspec")
 _HITS_BETWEEN_YIELDS = 64
@@ -115,6 +119,7 @@ class Engine:
         backoff: Backoff | None = None,
         tools: Tools | None = None,
         keys: Callable[[LM], str | None] | None = None,
+        connect: Connect | None = None,
     ) -> None:
         if threads < 1:
             raise ValueError("threads must be at least 1")
@@ -125,6 +130,8 @@ class Engine:
         self._tools = tools
         self._keys = keys
         """Gives a model's key as it is asked, where it is not in the environment."""
+        self._connect = connect
+        """Who makes the attempts, where that is not this process."""
         self._on_event = on_event
         self._note = on_note
         """Told once of what the engine does otherwise than the file says."""
@@ -355,10 +362,6 @@ class Engine:
                     if isinstance(error, Refused) and self._learns(lane, sent, error.parameter):
                         again, flight.requests = True, 0
                         continue
-                    failures += 1
-                    # of those that a limit refused each has its turn: none uses up its attempts for all
-                    again = not isinstance(error, RateLimited)
-                    urgent = urgent or not again
                     spoiled = flight.requests if error.billable else 0
                     if error.billable:
                         told = self.tally.spoil(flight.requests, error.usage, lane.cost(error.usage))
@@ -366,6 +369,22 @@ class Engine:
                             self._settle(room, lane, flight.requests, error.usage, told)
                             room = None
                     flight.requests = 0
+                    if isinstance(error, WorkerLost) and flight.askers and not self._stopped:
+                        # no failure of the endpoint's, so that it uses up no attempt
+                        again = True
+                        self._tell(
+                            "retrying",
+                            request.lm,
+                            failures + 1,
+                            error=error.message,
+                            spoiled=spoiled,
+                            lane=lane,
+                        )
+                        continue
+                    failures += 1
+                    # of those that a limit refused each has its turn: none uses up its attempts for all
+                    again = not isinstance(error, RateLimited)
+                    urgent = urgent or not again
                     others = lane.gate.answered > answered
                     wait = self._failed(
                         error, lane, request.lm, failures, number, began, flight, spoiled, others=others
@@ -636,9 +655,12 @@ class Engine:
         endpoint = resolve(lm, key=key)
         kind = choose(endpoint, self._mode)
         if endpoint not in self._transports:
-            if kind == "litellm":
-                # importing it takes seconds: other endpoints' calls go on meanwhile
-                opened = await asyncio.to_thread(open_transport, endpoint, kind)
+            if kind == "litellm" or self._connect is not None:
+                # importing LiteLLM takes seconds: other endpoints' calls go on meanwhile
+                if self._connect is not None:
+                    opened = await self._connect(endpoint, kind)
+                else:
+                    opened = await asyncio.to_thread(open_transport, endpoint, kind)
                 if endpoint in self._transports:
                     await opened.aclose()
                 else:
