@@ -36,6 +36,7 @@ PAGES = ("diagnostics", "reference", "models", "map", "schema", "editors")
 """What `docs/generate_….py` rewrites."""
 SLOWER = (
     "faults",
+    "cluster",
     "differential",
     "grammar",
     "compiler/test_arrival.py",
@@ -44,8 +45,8 @@ SLOWER = (
     "compiler/test_mutations.py",
     "compiler/test_simulated_truth.py",
 )
-"""What `deep` runs, beside tests that are marked as slow: faults, DSPy in an environment of its own, and properties that try
-harder when asked to."""
+"""What `deep` runs, beside tests that are marked as slow: faults, DSPy and Ray in environments of their own, and properties
+that try harder when asked to."""
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> None:
@@ -114,8 +115,10 @@ def test(arguments: list[str]) -> None:
 
 
 def deep(_: list[str]) -> None:
-    made = subprocess.run([str(PYTHON), "tests/differential/environment.py"], cwd=ROOT, check=False)
-    os.environ.update(DSPEC_DEEP="1", DSPEC_REQUIRE_DSPY="0" if made.returncode else "1")
+    os.environ.update(DSPEC_DEEP="1")
+    for name, script in (("DSPY", "differential/environment.py"), ("RAY", "cluster/ray_environment.py")):
+        made = subprocess.run([str(PYTHON), f"tests/{script}"], cwd=ROOT, check=False)
+        os.environ[f"DSPEC_REQUIRE_{name}"] = "0" if made.returncode else "1"
     test([f"tests/{part}" for part in SLOWER])
     test(["-m", "slow", *(f"--ignore=tests/{part}" for part in SLOWER)])
 

@@ -201,6 +201,8 @@ class Engine:
                 flight.hearing = [one for one in flight.hearing if one is not request.heard]
             if not flight.askers and not (flight.on_wire and self._ledger is not None):
                 flight.task.cancel()
+                if self._flights.get(key) is flight:
+                    del self._flights[key]  # whoever asks before it has ended must not end with it
         if source == "shared":
             self.tally.shared += 1
             self._tell("shared", request.lm, answer=answer)
@@ -313,7 +315,8 @@ class Engine:
         flight = self._flights[key] = _Flight(task, urgent=urgent)
 
         def landed(task: asyncio.Task[Answer]) -> None:
-            del self._flights[key]
+            if self._flights.get(key) is flight:
+                del self._flights[key]
             if not task.cancelled():
                 task.exception()  # seen, even when every asker has left
 
@@ -371,7 +374,7 @@ class Engine:
                     flight.requests = 0
                     if isinstance(error, WorkerLost) and flight.askers and not self._stopped:
                         # no failure of the endpoint's, so that it uses up no attempt
-                        again = True
+                        again, wait = True, 0.0
                         self._tell(
                             "retrying",
                             request.lm,
@@ -380,15 +383,15 @@ class Engine:
                             spoiled=spoiled,
                             lane=lane,
                         )
-                        continue
-                    failures += 1
-                    # of those that a limit refused each has its turn: none uses up its attempts for all
-                    again = not isinstance(error, RateLimited)
-                    urgent = urgent or not again
-                    others = lane.gate.answered > answered
-                    wait = self._failed(
-                        error, lane, request.lm, failures, number, began, flight, spoiled, others=others
-                    )
+                    else:
+                        failures += 1
+                        # of those that a limit refused each has its turn: none uses up its attempts for all
+                        again = not isinstance(error, RateLimited)
+                        urgent = urgent or not again
+                        others = lane.gate.answered > answered
+                        wait = self._failed(
+                            error, lane, request.lm, failures, number, began, flight, spoiled, others=others
+                        )
                 finally:
                     flight.on_wire = False
                     self._leave(lane)

@@ -197,6 +197,11 @@ class Workers:
             await self._changed.wait()
         return min(self._seats, key=lambda seat: seat.runs + seat.attempts)
 
+    def _leaves(self, seat: _Seat) -> None:
+        """At once, so that nothing more is given to a worker that is gone."""
+        if seat in self._seats:
+            self._seats.remove(seat)
+
     async def _keep(self) -> None:
         """Has one worker at work, for as long as that can be."""
         failed = 0
@@ -212,21 +217,19 @@ class Workers:
                 self._break(error)
                 return
             failed = 0
-            seat = _Seat(link, self._served())
+            seat = _Seat(link, self._served(), self._leaves)
             try:
                 async with seat:
                     await self._welcome(seat)
-                    self._seats.append(seat)
-                    self._notify()
+                    if seat.lost is None:
+                        self._seats.append(seat)
+                        self._notify()
                     await seat.gone.wait()
             except LinkLost:
                 pass
             except Exception as error:  # noqa: BLE001  # as above
                 self._break(error)
                 return
-            finally:
-                if seat in self._seats:
-                    self._seats.remove(seat)
             self._lost(seat.lost or LinkLost("it ended"))
 
     async def _welcome(self, seat: _Seat) -> None:
@@ -300,13 +303,16 @@ class _Told(Struct, frozen=True):
 class _Seat:
     """A worker as the driver sees it, with the messages on their way to it."""
 
-    def __init__(self, link: Link, served: Mapping[str, Callable[..., Any]]) -> None:
+    def __init__(
+        self, link: Link, served: Mapping[str, Callable[..., Any]], leaves: Callable[[_Seat], None]
+    ) -> None:
         self.name = "a worker"
         self.runs = 0
         self.attempts = 0
         self.gone = asyncio.Event()
         self.lost: LinkLost | None = None
         self._link = link
+        self._leaves = leaves
         self._outbox: list[bytes] = []
         self._filled = asyncio.Event()
         self._programs: OrderedDict[str, int] = OrderedDict()
@@ -393,6 +399,7 @@ class _Seat:
     def _fail(self, lost: LinkLost) -> None:
         if self.lost is None:
             self.lost = LinkLost(f"{self.name}: {lost}")
+            self._leaves(self)
             self.peer.lost(self.lost)
             self.gone.set()
 

@@ -91,7 +91,11 @@ class Worker:
 
     async def _open(self, number: int, endpoint: Any, kind: Any) -> None:
         """Opens the way to an endpoint before anything is asked there: importing LiteLLM takes seconds of no call's time."""
-        self._transports[number] = await asyncio.to_thread(open_transport, wire.endpoint_in(endpoint), kind)
+        place = wire.endpoint_in(endpoint)
+        if kind == "litellm":
+            self._transports[number] = await asyncio.to_thread(open_transport, place, kind)
+        else:
+            self._transports[number] = open_transport(place, kind)
 
     def _close(self, number: int) -> None:
         if (transport := self._transports.pop(number, None)) is not None:
