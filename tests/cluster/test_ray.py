@@ -210,7 +210,7 @@ def test_no_worker_or_log_has_a_key_and_nothing_listens_beyond_loopback(
         (logs,) = tmp_path.glob("dspc-ray-*")
         assert logs.stat().st_mode & 0o777 == 0o700
         inodes = {
-            os.readlink(link)
+            str(link.readlink())
             for pid in [process.pid, *descendants(process.pid)]
             for link in Path(f"/proc/{pid}/fd").iterdir()
             if link.is_symlink()
@@ -243,8 +243,11 @@ def test_a_cluster_that_is_there_is_used_and_left_running(tmp_path: Path, provid
         "RAY_TMPDIR": str(tmp_path),
     }
     head = subprocess.Popen(
-        [ray, "start", "--head", "--block", "--port", "0", "--num-cpus", "2", "--include-dashboard", "false"]
-        + ["--temp-dir", str(tmp_path / "ray"), "--object-store-memory", str(100 * 2**20)],
+        [
+            ray,
+            *("start", "--head", "--block", "--port", "0", "--num-cpus", "2", "--include-dashboard", "false"),
+            *("--temp-dir", str(tmp_path / "ray"), "--object-store-memory", str(100 * 2**20)),
+        ],
         env=quiet,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -276,6 +279,24 @@ def test_a_cluster_that_is_there_is_used_and_left_running(tmp_path: Path, provid
     finally:
         os.killpg(head.pid, signal.SIGTERM)
         head.communicate(timeout=60)
+
+
+def test_real_workers_do_as_one_process_does(tmp_path: Path) -> None:
+    """The conformance kit, in Ray's environment."""
+    done = subprocess.run(
+        [
+            *(str(RAY.python), "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"),
+            *("tests/compiler/test_executors.py", "--basetemp", str(tmp_path / "kit")),
+        ],
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "DSPEC_EXECUTOR": "ray"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "1 passed" in done.stdout
 
 
 def test_an_address_without_a_cluster_is_said(tmp_path: Path, provider: str) -> None:

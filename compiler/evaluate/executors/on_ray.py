@@ -32,6 +32,8 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_SCHEDULER_EVENTS": "0",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
 }
 
@@ -102,6 +104,8 @@ def _start(address: str, number: int | None) -> tuple[Any, int]:
         raise ConfigurationError(
             "Ray is not installed, which `--engine ray` needs", help="pip install 'dspc[ray]'"
         ) from None
+    # What its daemons have to say goes to standard output, where results are, and there is no setting against that.
+    ray._private.worker.print_to_stdstream = _unsaid
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     if address:
         try:
@@ -137,6 +141,10 @@ def _start(address: str, number: int | None) -> tuple[Any, int]:
         else:
             return _Own(ray, folder), cpus
     raise AssertionError("it was started, or could not be")
+
+
+def _unsaid(*_: object, **__: object) -> None:
+    return
 
 
 class _Own:
