@@ -115,6 +115,11 @@ class Workers:
         await asyncio.gather(*self._keepers, return_exceptions=True)
         self._keepers = []
 
+    @property
+    def ready(self) -> int:
+        """How many are there by now."""
+        return len(self._seats)
+
     async def run(
         self, program: Program, inputs: Row, meter: PaidMeter, *, sample: int, temperature: float | None
     ) -> RunResult:

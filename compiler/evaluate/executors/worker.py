@@ -1,6 +1,6 @@
 """A worker: runs programs and makes attempts at calls for a driver, which decides everything.
 
-A worker has no ledger, no limits and no budget. What a program asks of a model goes to the driver, whose engine sees whether it is
+A worker has no ledger, no limits, no budget. What a program asks of a model goes to the driver, whose engine sees whether that is
 known, waits for its turn and for room in the budget; where a request is to leave, any worker is told to send it, once. So
 the worker does what costs CPU: prompts, reading answers, HTTP, providers' libraries.
 """
