@@ -17,6 +17,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from dspec.runtime.errors import ConfigurationError
@@ -36,6 +37,15 @@ _QUIET = {
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
 }
+
+_OWN = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # what makes Ray listen on the loopback address alone, whatever its name says
+    "RAY_AUTH_MODE": "token",
+    "RAY_gcs_server_port_wait_time_s": "120",  # 30 s are too few on a machine under load
+    "RAY_memory_monitor_refresh_ms": "0",  # whoever fills the machine's memory, our workers are not who it is
+}
+"""Of a Ray that we start."""
+_PREFIX = "dspc-ray-"
 
 
 @asynccontextmanager
@@ -94,9 +104,7 @@ def _start(address: str, number: int | None) -> tuple[Any, int]:
     """Ray, and how many CPUs it has for workers."""
     os.environ.update(_QUIET)
     if not address:
-        # Not the machine's address in the network, and nobody without the token.
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        os.environ.update(_OWN, RAY_AUTH_TOKEN=secrets.token_hex(32))
         os.environ.pop("RAY_ADDRESS", None)
     try:
         import ray
@@ -119,7 +127,7 @@ def _start(address: str, number: int | None) -> tuple[Any, int]:
         return ray, max(1, int(ray.cluster_resources().get("CPU", 1)))
     cpus = number or len(os.sched_getaffinity(0))
     for left in reversed(range(_STARTS)):
-        folder = tempfile.mkdtemp(prefix="dspc-ray-")
+        folder = _folder()
         try:
             ray.init(
                 num_cpus=cpus,
@@ -141,6 +149,28 @@ def _start(address: str, number: int | None) -> tuple[Any, int]:
         else:
             return _Own(ray, folder), cpus
     raise AssertionError("it was started, or could not be")
+
+
+def _folder() -> str:
+    """A folder for Ray's logs and sockets, and for nobody else. Those of commands that were killed are removed."""
+    # Sockets lie deep in it, and the path of one has 107 bytes at most.
+    place = tempfile.gettempdir()
+    place = "/tmp" if len(place) > 30 and os.path.isdir("/tmp") else place  # noqa: S108, PTH112
+    for left in Path(place).glob(f"{_PREFIX}*-*"):
+        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdigit() and not _lives(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=place)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 def _unsaid(*_: object, **__: object) -> None:
