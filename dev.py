@@ -3,7 +3,7 @@
 
     python3 dev.py demo            compile the ticket example, score it, run the result
     python3 dev.py test [ARGS]     run the test suite (arguments go to pytest)
-    python3 dev.py deep            the slower suites: faults, a hundred kills, deep properties, DSPy beside it
+    python3 dev.py deep            the slower suites: faults, a hundred kills, deep properties, DSPy beside it, Ray
     python3 dev.py lint            ruff: rules and formatting
     python3 dev.py fix             ruff: apply what it can
     python3 dev.py types           pyright, strict

@@ -102,24 +102,16 @@ async def rounds(flags: argparse.Namespace) -> dict[tuple[str, str], list[Cost]]
         ("lean, 16 demos", "lean", 16, flags.rows),
         ("LiteLLM, no demos", "litellm", 0, flags.rows // 4),
     ]
-    for number in range(flags.rounds):
-        for name, mode, shots, count in ways:
-            for where in ("this process", "Ray's workers"):
-                server = (
-                    "--answer",
-                    f"[[ ## label ## ]]\nL1\n\nround {number}",
-                    "--latency",
-                    str(flags.latency),
-                )
-                with spawned(*server) as url:
-                    if where == "this process":
-                        cost = await measured(program(url, shots), count, flags.width, mode, None)
-                    else:
-                        async with on_ray("", flags.workers) as workers:
-                            while workers.ready < flags.workers:  # noqa: ASYNC110  # only here is it waited for
-                                await asyncio.sleep(0.05)
-                            cost = await measured(program(url, shots), count, flags.width, mode, workers)
-                found.setdefault((name, where), []).append(cost)
+    async with on_ray("", flags.workers) as workers:
+        while workers.ready < flags.workers:  # noqa: ASYNC110  # only here is it waited for
+            await asyncio.sleep(0.05)
+        for number in range(flags.rounds):
+            for name, mode, shots, count in ways:
+                for where, made_by in (("this process", None), ("Ray's workers", workers)):
+                    text = f"[[ ## label ## ]]\nL1\n\nround {number}"
+                    with spawned("--answer", text, "--latency", str(flags.latency)) as url:
+                        cost = await measured(program(url, shots), count, flags.width, mode, made_by)
+                    found.setdefault((name, where), []).append(cost)
     return found
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -249,25 +248,20 @@ def test_a_cluster_that_is_there_is_used_and_left_running(tmp_path: Path, provid
             *("--temp-dir", folder, "--object-store-memory", str(100 * 2**20)),
         ],
         env=quiet,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
-        said = ""
-        assert head.stdout is not None
-        while (found := re.search(r"--address='(\S+)'", said)) is None:
-            line = head.stdout.readline()
-            assert line, said
-            said += line
+        assert until(lambda: bool(list(Path(folder).glob("ray_current_cluster"))))
+        address = (Path(folder) / "ray_current_cluster").read_text().strip()
         process = started(
             made,
             provider,
             "compile",
             "main.dspec",
             "--engine",
-            f"ray://{found[1]}",
+            f"ray://{address}",
             RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",
         )
         _, said = ended(process)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conformance import CASES, Bench, outcome, said
+from dspc import dspc
 from executing import Wires, workers
+from faulting import project
 from scripted import classifier, rows
 from server import FakeServer
 
@@ -172,3 +175,16 @@ async def test_a_program_crosses_once_and_the_unused_are_forgotten(
                     await evaluator.evaluate(program, rows(12))
         assert len(told) == len(set(told)) == 8
         assert len(wires.opened[0].worker._programs) <= 4
+
+
+@here
+def test_an_engine_that_is_not_there_is_said(tmp_path: Path) -> None:
+    made = project(tmp_path, rows=12)
+    unknown = dspc("compile", made.source, "--engine", "dask", cwd=tmp_path)
+    assert (unknown.code, "ray://ADDRESS" in unknown.err) == (2, True)
+    if find_spec("ray") is None:
+        missing = dspc(
+            "compile", made.source, "--engine", "ray", cwd=tmp_path, FAULTING_URL="", FAULTING_KEY="x"
+        )
+        assert missing.code == 4
+        assert "pip install 'dspc[ray]'" in missing.err

@@ -33,6 +33,7 @@ from ..meter import PaidMeter, metered
 from ..store import RunResult, read_run, runtime_fingerprint
 from . import wire
 from .peer import Peer
+from .worker import GATHERING
 
 _LOG = logging.getLogger("dspec")
 TRIES = 4
@@ -384,6 +385,7 @@ class _Seat:
     async def _push(self) -> None:
         while True:
             await self._filled.wait()
+            await asyncio.sleep(GATHERING)
             self._filled.clear()
             lines = b"\n".join(self._outbox)
             self._outbox.clear()

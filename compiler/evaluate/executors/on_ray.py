@@ -17,6 +17,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -104,10 +105,12 @@ def _start(address: str, number: int | None) -> tuple[Any, int]:
     """Ray, and how many CPUs it has for workers."""
     os.environ.update(_QUIET)
     if not address:
-        os.environ.update(_OWN, RAY_AUTH_TOKEN=secrets.token_hex(32))
+        os.environ.update(_OWN)
+        # One for the process, where Ray reads it once.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         os.environ.pop("RAY_ADDRESS", None)
     try:
-        import ray
+        ray: Any = import_module("ray")
     except ImportError:
         raise ConfigurationError(
             "Ray is not installed, which `--engine ray` needs", help="pip install 'dspc[ray]'"
@@ -134,7 +137,7 @@ def _start(address: str, number: int | None) -> tuple[Any, int]:
                 num_gpus=0,
                 include_dashboard=False,
                 object_store_memory=_MEMORY,
-                _temp_dir=folder,
+                _temp_dir=f"{folder}/ray",  # which Ray makes everybody's
                 **common,
             )
         except Exception as error:  # noqa: BLE001  # as above
