@@ -82,9 +82,7 @@ def program(url: str, shots: int) -> Program:
 
 async def measured(made: Program, count: int, width: int, mode: Mode, workers: Workers | None) -> Cost:
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite") as ledger:
-        async with Engine(
-            threads=width, ledger=ledger, transport=mode, connect=None if workers is None else workers.connect
-        ) as engine:
+        async with Engine(threads=width, ledger=ledger, transport=mode, senders=workers) as engine:
             execute = metered if workers is None else workers.run
             evaluator = Evaluator(engine, Store(), exact(), width=width, execute=execute)
             await evaluator.evaluate(made, rows(2 * width, start=10_000_000))  # connections, imports
@@ -103,7 +101,7 @@ async def rounds(flags: argparse.Namespace) -> dict[tuple[str, str], list[Cost]]
         ("LiteLLM, no demos", "litellm", 0, flags.rows // 4),
     ]
     async with on_ray("", flags.workers) as workers:
-        while workers.ready < flags.workers:  # noqa: ASYNC110  # only here is it waited for
+        while len(workers) < flags.workers:  # noqa: ASYNC110  # only here is it waited for
             await asyncio.sleep(0.05)
         for number in range(flags.rounds):
             for name, mode, shots, count in ways:

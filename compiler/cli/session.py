@@ -153,7 +153,7 @@ async def open_session(
                     transport=transport.value,
                     on_event=on_event,
                     tools=toolbox,
-                    connect=None if workers is None else workers.connect,
+                    senders=workers,
                 ) as engine,
             ):
                 ledger.begin(_named(attempt, path))

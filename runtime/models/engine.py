@@ -19,7 +19,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -65,8 +65,19 @@ __all__ = ["CallEvent", "Completion", "Engine", "EngineEvent", "Tally", "ToolEve
 Complete = Callable[[Request], Awaitable[Completion]]
 """Whoever answers a request."""
 
-Connect = Callable[[Endpoint, Kind], Awaitable[Transport]]
-"""Opens the way to an endpoint where that is not from this process."""
+
+class Senders(Protocol):
+    """Who makes the attempts where that is not this process."""
+
+    async def connect(self, endpoint: Endpoint, kind: Kind) -> Transport:
+        """A way to the endpoint. Its attempts raise WorkerLost where who made them is gone."""
+        ...
+
+    async def ready(self) -> None:
+        """Comes back when there is somebody to make one: a wait that is no part of an attempt's time. Raises
+        ConfigurationError where nobody will be."""
+        ...
+
 
 _LOG = logging.getLogger("dspec")
 _HITS_BETWEEN_YIELDS = 64
@@ -119,7 +130,7 @@ class Engine:
         backoff: Backoff | None = None,
         tools: Tools | None = None,
         keys: Callable[[LM], str | None] | None = None,
-        connect: Connect | None = None,
+        senders: Senders | None = None,
     ) -> None:
         if threads < 1:
             raise ValueError("threads must be at least 1")
@@ -130,8 +141,7 @@ class Engine:
         self._tools = tools
         self._keys = keys
         """Gives a model's key as it is asked, where it is not in the environment."""
-        self._connect = connect
-        """Who makes the attempts, where that is not this process."""
+        self._senders = senders
         self._on_event = on_event
         self._note = on_note
         """Told once of what the engine does otherwise than the file says."""
@@ -345,6 +355,8 @@ class Engine:
                     if self._unkept is not None and began < self._unkept_until:
                         lane.unused(units)
                         raise copy.copy(self._unkept)
+                    if self._senders is not None:
+                        await self._senders.ready()
                     if room is not None and not room.leaves():
                         room = None
                         lane.unused(units)
@@ -658,10 +670,10 @@ class Engine:
         endpoint = resolve(lm, key=key)
         kind = choose(endpoint, self._mode)
         if endpoint not in self._transports:
-            if kind == "litellm" or self._connect is not None:
+            if kind == "litellm" or self._senders is not None:
                 # importing LiteLLM takes seconds: other endpoints' calls go on meanwhile
-                if self._connect is not None:
-                    opened = await self._connect(endpoint, kind)
+                if self._senders is not None:
+                    opened = await self._senders.connect(endpoint, kind)
                 else:
                     opened = await asyncio.to_thread(open_transport, endpoint, kind)
                 if endpoint in self._transports:

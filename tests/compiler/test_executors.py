@@ -138,9 +138,56 @@ async def test_workers_that_never_come_are_said_so(monkeypatch: pytest.MonkeyPat
             pass
     monkeypatch.setattr(driver, "STARTING", 0.05)
     monkeypatch.setattr(driver, "_PAUSE", 60.0)
-    with pytest.raises(ConfigurationError, match="no worker has started"):
+    with pytest.raises(ConfigurationError, match="no worker was there"):
         async with workers(2, Wires(before=refused)):
             pass
+
+
+@here
+async def test_the_wait_for_another_worker_is_no_part_of_an_attempts_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One worker, and a model that is given less time than it takes until there is another one."""
+
+    def slow(number: int) -> float:
+        return 0.0 if number == 0 else 0.6
+
+    wires = Wires(delay=slow)
+    async with FakeServer(said, latency=0.01) as server, workers(1, wires) as pool:
+
+        async def cut() -> None:
+            while len(server.calls) < 40:
+                await asyncio.sleep(0.001)
+            wires.opened[0].cut()
+
+        cutting = asyncio.create_task(cut())
+        with Ledger(tmp_path / "ledger.sqlite") as ledger:
+            bench = Bench(server, tmp_path, pool, ledger)
+            program = bench.on(classifier(), timeout=0.3, retry=0)
+            ended, _ = await bench.found(program, rows(100), on_error="score_zero")
+        await cutting
+    assert ended.startswith("Evaluation")
+    assert "no whole answer" not in ended
+    assert "unanswered=True" not in ended
+
+
+@here
+async def test_a_cluster_that_is_gone_ends_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wires = Wires(delay=lambda number: 0.0 if number == 0 else 1000.0)
+    monkeypatch.setattr(driver, "STARTING", 0.2)
+    async with FakeServer(said, latency=0.01) as server, workers(1, wires) as pool:
+
+        async def cut() -> None:
+            while len(server.calls) < 40:
+                await asyncio.sleep(0.001)
+            wires.opened[0].cut()
+
+        cutting = asyncio.create_task(cut())
+        ended, _ = await evaluated(pool, tmp_path, server)  # type: ignore[misc]
+        await cutting
+    assert ended.startswith("ConfigurationError: no worker was there for")
 
 
 @here

@@ -94,7 +94,7 @@ class Bench:
                 ledger=self.ledger,
                 backoff=BACKOFF,
                 tools=toolbox,
-                connect=None if workers is None else workers.connect,
+                senders=workers,
             ) as engine,
         ):
             execute = metered if workers is None else workers.run

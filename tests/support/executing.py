@@ -56,9 +56,13 @@ class Wires:
     opened: list[Wire] = field(default_factory=list[Wire])
     before: Callable[[int], None] = lambda number: None
     """Called with the number of the link that is about to be opened; may raise."""
+    delay: Callable[[int], float] = lambda number: 0.0
+    """Seconds that it takes to open it."""
 
     async def open(self) -> Wire:
         self.before(len(self.opened))
+        if seconds := self.delay(len(self.opened)):
+            await asyncio.sleep(seconds)
         wire = Wire()
         self.opened.append(wire)
         return wire

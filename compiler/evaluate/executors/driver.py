@@ -42,8 +42,8 @@ LOSSES = 12
 """Workers that may be lost, or not be had, in a row, without one run that came to its end."""
 KEPT = 64
 """Programs that a worker keeps, and more where more are at work."""
-STARTING = 180.0
-"""Seconds in which the first worker must be there."""
+STARTING = 120.0
+"""Seconds for which it is waited for a worker where there is none."""
 _PAUSE = 0.5
 """Seconds before a worker that could not be had is tried again, times how often that was."""
 
@@ -71,7 +71,7 @@ OpenLink = Callable[[], Awaitable[Link]]
 class Workers:
     """So many workers, which are replaced when they are lost. Used from one event loop.
 
-    `run` is how a compile makes its runs (`meter.Execute`), `connect` how an engine reaches its endpoints.
+    `run` is how a compile makes its runs (`meter.Execute`); an engine has them for its `senders`.
     Life cycle: an async context, around that of the engine.
     """
 
@@ -86,6 +86,7 @@ class Workers:
         self._numbers = itertools.count()
         self._programs: OrderedDict[tuple[Same[Any], ...], _Told] = OrderedDict()
         """By their parts, which are held, and so known by identity."""
+        self._known: dict[Same[Program], _Told] = {}
         self._endpoints: dict[int, tuple[Endpoint, Kind]] = {}
         self._losses = 0
         self._broken: Exception | None = None
@@ -94,14 +95,7 @@ class Workers:
         """Comes back with the first worker; the others join. Raises ConfigurationError where there is none."""
         self._keepers = [asyncio.create_task(self._keep()) for _ in range(self._number)]
         try:
-            async with asyncio.timeout(STARTING):
-                await self._seat()
-        except TimeoutError:
-            await self.aclose()
-            raise ConfigurationError(
-                f"no worker has started within {STARTING:.0f} s",
-                help="see whether the cluster has a CPU that is free, and room for a process of 200 MB",
-            ) from None
+            await self._seat()
         except BaseException:
             await self.aclose()
             raise
@@ -116,10 +110,13 @@ class Workers:
         await asyncio.gather(*self._keepers, return_exceptions=True)
         self._keepers = []
 
-    @property
-    def ready(self) -> int:
-        """How many are there by now."""
+    def __len__(self) -> int:
+        """How many are there now."""
         return len(self._seats)
+
+    async def ready(self) -> None:
+        """Comes back when there is one. Raises ConfigurationError where there will be none."""
+        await self._seat()
 
     async def run(
         self, program: Program, inputs: Row, meter: PaidMeter, *, sample: int, temperature: float | None
@@ -170,7 +167,9 @@ class Workers:
 
     async def attempt(self, number: int, request: Request) -> Answer:
         """One attempt at the endpoint, by whichever worker has the least to do. Raises WorkerLost with the worker."""
-        seat = await self._seat()
+        if not self._seats:
+            raise _unsent()
+        seat = self._idlest()
         seat.attempts += 1
         try:
             return wire.answer_in(await seat.peer.ask("attempt", number, wire.request_out(request)))
@@ -193,6 +192,10 @@ class Workers:
             told = self._programs[key] = _Told(digest, text, _shows_media(text))
             if len(self._programs) > KEPT:
                 self._programs.popitem(last=False)
+        if index is None or index.hidden is None:
+            self._known[Same(program)] = told
+            if len(self._known) > KEPT:
+                del self._known[next(iter(self._known))]
         return told
 
     async def _seat(self) -> _Seat:
@@ -200,7 +203,20 @@ class Workers:
         while not self._seats:
             if self._broken is not None:
                 raise self._broken
-            await self._changed.wait()
+            try:
+                async with asyncio.timeout(STARTING):
+                    await self._changed.wait()
+            except TimeoutError:
+                self._break(
+                    ConfigurationError(
+                        f"no worker was there for {STARTING:.0f} s",
+                        help="every answer so far is kept; see whether the cluster runs, and has a CPU that is free and room for "
+                        "a process of 200 MB",
+                    )
+                )
+        return self._idlest()
+
+    def _idlest(self) -> _Seat:
         return min(self._seats, key=lambda seat: seat.runs + seat.attempts)
 
     def _leaves(self, seat: _Seat) -> None:
@@ -447,6 +463,12 @@ class _FromWorkers:
         self._workers.disconnect(self._number)
         if self._own is not None:
             await self._own.aclose()
+
+
+def _unsent() -> WorkerLost:
+    lost = WorkerLost("there was no worker to ask")
+    lost.billable = False
+    return lost
 
 
 def _shows_media(text: str) -> bool:

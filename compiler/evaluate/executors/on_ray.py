@@ -196,7 +196,10 @@ class _Own:
 
 
 async def _open(ray: Any, actor: Any) -> Link:
-    return _RayLink(ray, actor.remote())
+    try:
+        return _RayLink(ray, actor.remote())
+    except Exception as error:  # noqa: BLE001  # of a dozen kinds: the cluster may be back, or be given up
+        raise LinkLost(_line(error)) from None
 
 
 class _RayLink:
