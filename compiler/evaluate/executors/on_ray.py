@@ -12,6 +12,7 @@ import logging
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 import threading
 from collections.abc import AsyncGenerator, Callable
@@ -120,6 +121,7 @@ def _start(address: str, number: int | None) -> tuple[Any, int]:
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     if address:
         try:
+            _reach(address)
             ray.init(address=address, **common)
         except Exception as error:  # noqa: BLE001  # Ray raises a dozen kinds, and none is its own
             raise ConfigurationError(
@@ -152,6 +154,13 @@ def _start(address: str, number: int | None) -> tuple[Any, int]:
         else:
             return _Own(ray, folder), cpus
     raise AssertionError("it was started, or could not be")
+
+
+def _reach(address: str) -> None:
+    """Raises OSError where nobody is at the address: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def _folder() -> str:
