@@ -52,7 +52,7 @@ class LinkLost(Exception):
     """The worker at the other end is gone; the text says what is known of it."""
 
 
-class Link(Protocol):
+class WorkerLink(Protocol):
     """The way to one worker (`Worker`). Raises LinkLost once that is gone."""
 
     async def take(self, lines: bytes) -> None: ...
@@ -64,7 +64,7 @@ class Link(Protocol):
         ...
 
 
-OpenLink = Callable[[], Awaitable[Link]]
+OpenLink = Callable[[], Awaitable[WorkerLink]]
 """Starts a worker. Raises LinkLost where none could be had now, ConfigurationError where none ever can."""
 
 
@@ -326,7 +326,7 @@ class _Seat:
     """A worker as the driver sees it, with the messages on their way to it."""
 
     def __init__(
-        self, link: Link, served: Mapping[str, Callable[..., Any]], leaves: Callable[[_Seat], None]
+        self, link: WorkerLink, served: Mapping[str, Callable[..., Any]], leaves: Callable[[_Seat], None]
     ) -> None:
         self.name = "a worker"
         self.runs = 0

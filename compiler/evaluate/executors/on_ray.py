@@ -24,7 +24,7 @@ from typing import Any
 
 from dspec.runtime.errors import ConfigurationError
 
-from .driver import Link, LinkLost, Workers
+from .driver import LinkLost, WorkerLink, Workers
 from .worker import Worker
 
 _STARTS = 3
@@ -204,7 +204,7 @@ class _Own:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-async def _open(ray: Any, actor: Any) -> Link:
+async def _open(ray: Any, actor: Any) -> WorkerLink:
     try:
         return _RayLink(ray, actor.remote())
     except Exception as error:  # noqa: BLE001  # of a dozen kinds: the cluster may be back, or be given up

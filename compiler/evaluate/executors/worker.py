@@ -44,7 +44,7 @@ class _Answering(Struct, frozen=True):
 
 
 class Worker:
-    """One end of a link (`Link`): `take` is given the driver's messages, `give` gives those for it."""
+    """One end of a link (`WorkerLink`): `take` is given the driver's messages, `give` gives those for it."""
 
     def __init__(self) -> None:
         self._outbox: list[bytes] = []
