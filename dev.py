@@ -3,7 +3,7 @@
 
     python3 dev.py demo            compile the ticket example, score it, run the result
     python3 dev.py test [ARGS]     run the test suite (arguments go to pytest)
-    python3 dev.py deep            the slower suites: faults, a hundred kills, deep properties, DSPy beside it
+    python3 dev.py deep            the slower suites: faults, a hundred kills, deep properties, DSPy beside it, Ray
     python3 dev.py lint            ruff: rules and formatting
     python3 dev.py fix             ruff: apply what it can
     python3 dev.py types           pyright, strict
@@ -36,6 +36,7 @@ PAGES = ("diagnostics", "reference", "models", "map", "schema", "editors")
 """What `docs/generate_….py` rewrites."""
 SLOWER = (
     "faults",
+    "cluster",
     "differential",
     "finetuning",
     "grammar",
@@ -45,7 +46,7 @@ SLOWER = (
     "compiler/test_mutations.py",
     "compiler/test_simulated_truth.py",
 )
-"""What `deep` runs, beside tests that are marked as slow: faults, DSPy and real training in environments of their own, and
+"""What `deep` runs, beside tests that are marked as slow: faults, DSPy, Ray and real training in environments of their own, and
 properties that try harder when asked to."""
 
 
@@ -115,10 +116,10 @@ def test(arguments: list[str]) -> None:
 
 
 def deep(_: list[str]) -> None:
-    made = subprocess.run([str(PYTHON), "tests/differential/environment.py"], cwd=ROOT, check=False)
-    os.environ.update(
-        DSPEC_DEEP=os.environ.get("DSPEC_DEEP") or "1", DSPEC_REQUIRE_DSPY="0" if made.returncode else "1"
-    )
+    os.environ.update(DSPEC_DEEP=os.environ.get("DSPEC_DEEP") or "1")
+    for name, script in (("DSPY", "differential/environment.py"), ("RAY", "cluster/ray_environment.py")):
+        made = subprocess.run([str(PYTHON), f"tests/{script}"], cwd=ROOT, check=False)
+        os.environ[f"DSPEC_REQUIRE_{name}"] = "0" if made.returncode else "1"
     subprocess.run([str(PYTHON), "tests/finetuning/environment.py"], cwd=ROOT, check=False)
     test([f"tests/{part}" for part in SLOWER])
     test(["-m", "slow", *(f"--ignore=tests/{part}" for part in SLOWER)])

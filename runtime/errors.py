@@ -17,6 +17,7 @@ DspecError
     ├── RateLimited      retryable, honours `retry_after`
     ├── Unavailable      retryable: connection, 5xx, cut or malformed body
     │   ├── TimedOut         no whole answer in the time one attempt is given
+    │   ├── WorkerLost       the process that was asking is gone: no failure of the endpoint's
     │   └── NoAnswer         the endpoint is well, and what it answered has no text
     ├── Refused          final for this request: 400, content filter
     │   └── PromptTooLong    longer than the model's context window
@@ -135,6 +136,10 @@ class Unavailable(ProviderError):
 
 
 class TimedOut(Unavailable):
+    billable = True
+
+
+class WorkerLost(Unavailable):
     billable = True
 
 

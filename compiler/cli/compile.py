@@ -14,13 +14,16 @@ from dspec.runtime.errors import ConfigurationError
 
 from .console import Exit, exit_code, fail, print_error, print_json, stdout
 from .observing import EventsOption, SpansOption, observing
-from .session import ThreadsOption, TransportChoice, TransportOption
+from .session import EngineOption, ThreadsOption, TransportChoice, TransportOption, WorkersOption
 from .sources import SourceArgument
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from ..compile.pipeline import Compiled, Job
     from ..compile.prepared import Prepared
     from ..evaluate.eventlog import Observer
+    from ..evaluate.executors.driver import Workers
 
 
 def compile_command(
@@ -31,6 +34,8 @@ def compile_command(
     ] = None,
     threads: ThreadsOption = 16,
     transport: TransportOption = TransportChoice.auto,
+    engine: EngineOption = "local",
+    workers: WorkersOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the artifact; `compiled` beside the file if left out.")
     ] = None,
@@ -47,6 +52,7 @@ def compile_command(
     from ..compile.pipeline import check_places, plan_blocks
     from ..data.needs import compile_needs
     from .planned import recalled
+    from .session import open_workers
     from .sources import checked, none_of_its_own, own, pick
 
     _, project = checked(path, lambda project: compile_needs(project, names or own(project.optimizes)))
@@ -72,7 +78,18 @@ def compile_command(
             raise
         fail(error.message, help=error.help, code=Exit.USAGE)
     with observing(events, otel) as observers:
-        results = asyncio.run(compile_all(prepared, jobs, path, threads, transport, observers, quiet=json))
+        results = asyncio.run(
+            compile_all(
+                prepared,
+                jobs,
+                path,
+                threads,
+                transport,
+                observers,
+                cluster=open_workers(engine, workers),
+                quiet=json,
+            )
+        )
     from . import report
 
     if json:
@@ -94,9 +111,10 @@ async def compile_all(
     transport: TransportChoice,
     observers: list[Observer],
     *,
+    cluster: AbstractAsyncContextManager[Workers | None],
     quiet: bool,
 ) -> list[Compiled]:
-    """Compile the blocks one after the other; each artifact is written as soon as it is there.
+    """Compile the blocks one after the other, with the same workers; each artifact is written as soon as it is there.
 
     One that needs the result of a block that did not run to its end is left out: what is made of half a result would
     have to be made again.
@@ -109,29 +127,36 @@ async def compile_all(
     results: list[Compiled] = []
     # What only the end needs is there by then: the first answers take longer than importing it.
     asyncio.get_running_loop().run_in_executor(None, import_module, ".report", __package__)
-    for job in jobs:
-        if any(prepared.program(name) is None for name in prepared.project.needed(job.name)):
-            continue
-        async with open_session(
-            path,
-            threads,
-            transport,
-            attempt="compile",
-            tools=tuple(prepared.project.externs.values()),
-            on_event=calls(observers),
-        ) as session:
-            with reporting(lambda s=session: s.engine.tally, quiet=quiet) as report:
-                done = await compile_block(
-                    prepared, job, engine=session.engine, store=session.store, report=both(report, observers)
-                )
-            results.append(done)
-            if job is jobs[-1] and all(one.whole for one in results):
-                session.finished()
-        if done.built.status == "complete":
-            keep_record(prepared, done, path)
-        prepared.finished(job.name)
-        if done.stopped:
-            break
+    async with cluster as workers:
+        for job in jobs:
+            if any(prepared.program(name) is None for name in prepared.project.needed(job.name)):
+                continue
+            async with open_session(
+                path,
+                threads,
+                transport,
+                attempt="compile",
+                tools=tuple(prepared.project.externs.values()),
+                on_event=calls(observers),
+                workers=workers,
+            ) as session:
+                with reporting(lambda s=session: s.engine.tally, quiet=quiet) as report:
+                    done = await compile_block(
+                        prepared,
+                        job,
+                        engine=session.engine,
+                        store=session.store,
+                        report=both(report, observers),
+                        execute=session.execute,
+                    )
+                results.append(done)
+                if job is jobs[-1] and all(one.whole for one in results):
+                    session.finished()
+            if done.built.status == "complete":
+                keep_record(prepared, done, path)
+            prepared.finished(job.name)
+            if done.stopped:
+                break
     return results
 
 

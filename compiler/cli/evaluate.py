@@ -10,15 +10,18 @@ import typer
 
 from .console import Exit, exit_code, fail, print_error, print_json, stdout
 from .observing import EventsOption, SpansOption, observing
-from .session import ThreadsOption, TransportChoice, TransportOption
+from .session import EngineOption, ThreadsOption, TransportChoice, TransportOption, WorkersOption
 from .sources import SourceArgument
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from dspec.runtime.schema.ensemble import Runnable
 
     from ..compile.evals import EvalResult
     from ..compile.prepared import Prepared
     from ..evaluate.eventlog import Observer
+    from ..evaluate.executors.driver import Workers
     from ..evaluate.tasks import Halt
     from ..ir import Project
 
@@ -31,6 +34,8 @@ def evaluate(
     ] = None,
     threads: ThreadsOption = 16,
     transport: TransportOption = TransportChoice.auto,
+    engine: EngineOption = "local",
+    workers: WorkersOption = None,
     compiled: Annotated[
         Path | None, typer.Option(help="Folder of the artifacts; `compiled` beside the file if left out.")
     ] = None,
@@ -44,6 +49,7 @@ def evaluate(
     from ..project.state import project_root
     from . import report
     from .dotenv import fill_environment
+    from .session import open_workers
     from .sources import checked, none_of_its_own, own, pick
 
     _, project = checked(path, lambda project: eval_needs(project, names or own(project.evals)))
@@ -62,7 +68,17 @@ def evaluate(
     prepared = Prepared(project, base, eval_needs(project, wanted))
     with observing(events, otel) as observers:
         results, cut = asyncio.run(
-            evaluate_all(prepared, wanted, base, programs, threads, transport, observers, quiet=json)
+            evaluate_all(
+                prepared,
+                wanted,
+                base,
+                programs,
+                threads,
+                transport,
+                observers,
+                cluster=open_workers(engine, workers),
+                quiet=json,
+            )
         )
     if json:
         print_json(report.evals_json(results))
@@ -84,6 +100,7 @@ async def evaluate_all(
     transport: TransportChoice,
     observers: list[Observer],
     *,
+    cluster: AbstractAsyncContextManager[Workers | None],
     quiet: bool,
 ) -> tuple[list[EvalResult], Halt | None]:
     """The blocks' results, and why some are missing."""
@@ -92,14 +109,18 @@ async def evaluate_all(
     from .progress import reporting
     from .session import open_session
 
-    async with open_session(
-        base / "any.dspec",
-        threads,
-        transport,
-        attempt="eval",
-        tools=tuple(prepared.project.externs.values()),
-        on_event=calls(observers),
-    ) as session:
+    async with (
+        cluster as workers,
+        open_session(
+            base / "any.dspec",
+            threads,
+            transport,
+            attempt="eval",
+            tools=tuple(prepared.project.externs.values()),
+            on_event=calls(observers),
+            workers=workers,
+        ) as session,
+    ):
         with reporting(lambda: session.engine.tally, quiet=quiet) as shown:
             report = both(shown, observers)
             results, cut = await evaluate_each(
@@ -110,6 +131,7 @@ async def evaluate_all(
                 store=session.store,
                 compiled=programs,
                 report=report,
+                execute=session.execute,
             )
         if cut is None:
             session.finished()

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import signal
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +31,7 @@ from dspec.runtime.errors import (
 from dspec.runtime.models.engine import Engine, EngineEvent
 from dspec.runtime.models.ledger import Ledger
 
+from ..evaluate.meter import Execute, metered
 from ..evaluate.store import Store
 from ..project.lock import held
 from ..project.state import project_root, state_folder
@@ -38,6 +40,8 @@ from .console import stderr
 if TYPE_CHECKING:
     from dspec.runtime.schema.program import Tool
     from dspec.runtime.tools.toolbox import Toolbox
+
+    from ..evaluate.executors.driver import Workers
 
 
 class TransportChoice(StrEnum):
@@ -52,6 +56,33 @@ ThreadsOption = Annotated[
 TransportOption = Annotated[
     TransportChoice,
     typer.Option(help="auto: the lean client where the endpoint speaks OpenAI's protocol, else LiteLLM."),
+]
+
+
+_PLACES = re.compile(r"local|ray(?:://(\S+))?")
+
+
+def _place(value: str) -> str:
+    if _PLACES.fullmatch(value) is None:
+        raise typer.BadParameter("expected local, ray or ray://ADDRESS")
+    return value
+
+
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="local|ray[://ADDRESS]",
+        callback=_place,
+        help="Where runs are made and calls are sent from: this process, workers under a Ray of their own on this machine, or "
+        "those of the Ray cluster that it is part of (`auto`, or the head's HOST:PORT).",
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", min=1, max=4096, help="Workers under `--engine ray`; one for each CPU if left out."
+    ),
 ]
 
 
@@ -70,8 +101,21 @@ _PATIENCE = 3600.0
 class CommandSession(Struct, frozen=True):
     engine: Engine
     store: Store
+    execute: Execute
     finished: Callable[[], None]
     """To be called once the attempt that the session belongs to has come to its end (`Ledger`)."""
+
+
+def open_workers(engine: str, number: int | None) -> AbstractAsyncContextManager[Workers | None]:
+    """The workers of one command, for what `--engine` and `--workers` say; None where its own process does the work.
+
+    Raises ConfigurationError when they cannot be had.
+    """
+    if engine == "local":
+        return nullcontext()
+    from ..evaluate.executors.on_ray import on_ray  # most commands have no cluster
+
+    return on_ray(engine.removeprefix("ray").removeprefix("://"), number)
 
 
 @asynccontextmanager
@@ -83,12 +127,14 @@ async def open_session(
     attempt: str,
     tools: Sequence[Tool] = (),
     on_event: Callable[[EngineEvent], None] | None = None,
+    workers: Workers | None = None,
 ) -> AsyncGenerator[CommandSession]:
     """Opens the state of the project that `path` is in, waiting for another command that uses it.
 
     `attempt` is the command's word for what it attempts with `path`: run again before it was `finished`, it goes on. What
     fails for another reason than that somebody did not answer, or that the command cannot go on here, is finished with that.
 
+    `workers` make its runs, and the attempts at its calls, where somebody has opened them (`open_workers`).
     `tools` are those that the project declares, which may be called: Python in processes of its own.
     Raises ConfigurationError when it is unusable.
     """
@@ -104,12 +150,15 @@ async def open_session(
                     transport=transport.value,
                     on_event=on_event,
                     tools=toolbox,
+                    senders=workers,
                 ) as engine,
             ):
                 ledger.begin(_named(attempt, path))
                 with_signals = StopSignals(engine)
                 try:
-                    yield CommandSession(engine, store, ledger.end)
+                    yield CommandSession(
+                        engine, store, metered if workers is None else workers.run, ledger.end
+                    )
                 except DspecError as error:
                     if not isinstance(error, _UNFINISHED):
                         ledger.end()

@@ -32,7 +32,7 @@ from ..diagnostics.wording import plural
 from ..evaluate.budget import Wall, wall_of
 from ..evaluate.evaluation import Evaluation, Evaluator
 from ..evaluate.events import CandidateScored, Held, Report, StepFinished, StepStarted, silent
-from ..evaluate.meter import Account
+from ..evaluate.meter import Account, Execute, metered
 from ..evaluate.outcomes import Candidate
 from ..evaluate.shares import leaves_something, perfect, said_perfect
 from ..evaluate.statistics import Paired
@@ -131,11 +131,13 @@ async def run_steps(
     clock: Callable[[], float] = time.monotonic,
     report: Report = silent,
     training: Training | None = None,
+    execute: Execute = metered,
 ) -> Ran:
     """Score the program that the planned block starts from, run its steps, and score what comes out, unless its
     `scoring` is "none".
 
-    `wall` pays for it, and for what the caller does besides; without one, the block's budget does.
+    `wall` pays for it, and for what the caller does besides; without one, the block's budget does. `execute` says where runs
+    are made.
 
     Raises DataError, OptimizerError, MetricError, ProviderError and ConfigurationError. At the wall, or when the
     engine is told to stop, what was made by then is there all the same (`Built.status`).
@@ -159,6 +161,7 @@ async def run_steps(
         wall=wall,
         on_error=resolved.optimize.on_error,
         report=report,
+        execute=execute,
     )
     ran = Ran(
         prepared.project, resolved, planned, evaluator, report, walled=wall is not None, training=training

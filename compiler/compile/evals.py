@@ -23,7 +23,7 @@ from ..diagnostics.wording import plural
 from ..evaluate.budget import Wall, wall_of
 from ..evaluate.evaluation import Evaluation, Evaluator
 from ..evaluate.events import Report, silent
-from ..evaluate.meter import Account
+from ..evaluate.meter import Account, Execute, metered
 from ..evaluate.shares import shares_of
 from ..evaluate.statistics import Paired, interval, paired
 from ..evaluate.store import Store
@@ -88,6 +88,7 @@ async def evaluate_named(
     wall: Wall | None = None,
     report: Report = silent,
     known: list[str] | None = None,
+    execute: Execute = metered,
 ) -> EvalResult:
     """Run the `eval` block `name`. `compiled` holds the programs of the optimize blocks it names.
 
@@ -108,6 +109,7 @@ async def evaluate_named(
         wall=wall,
         on_error=block.when_unanswered,
         report=report,
+        execute=execute,
     )
     programs = compiled or {}
     dataset = project.datasets[block.data.dataset]
@@ -143,6 +145,7 @@ async def evaluate_each(
     store: Store,
     compiled: Mapping[str, Runnable] | None = None,
     report: Report = silent,
+    execute: Execute = metered,
 ) -> tuple[tuple[EvalResult, ...], Halt | None]:
     """The blocks one after the other; at a wall, or when the engine is stopped, those that are done, and why."""
     results: list[EvalResult] = []
@@ -159,6 +162,7 @@ async def evaluate_each(
                 wall=walls.of(name),
                 report=report,
                 known=known,
+                execute=execute,
             )
             results.append(result)
             prepared.finished(name)

@@ -20,7 +20,7 @@ from .. import ir
 from ..data.needs import compile_needs
 from ..evaluate.budget import wall_of
 from ..evaluate.events import Report
-from ..evaluate.meter import Account
+from ..evaluate.meter import Account, Execute, metered
 from ..evaluate.store import Store
 from ..evaluate.tasks import Halt
 from ..project.state import state_place
@@ -126,7 +126,13 @@ def check_places(jobs: Iterable[Job]) -> None:
 
 
 async def compile_block(
-    prepared: Prepared, job: Job, *, engine: Engine, store: Store, report: Report
+    prepared: Prepared,
+    job: Job,
+    *,
+    engine: Engine,
+    store: Store,
+    report: Report,
+    execute: Execute = metered,
 ) -> Compiled:
     """Run the steps, select, and write the artifact; then score it with the block's evals.
 
@@ -141,7 +147,14 @@ async def compile_block(
             state_place(prepared.root), prepared.project.training, stopped=lambda: engine.stopped
         )
         ran = await run_steps(
-            prepared, job.plan, engine=engine, store=store, wall=wall, report=report, training=training
+            prepared,
+            job.plan,
+            engine=engine,
+            store=store,
+            wall=wall,
+            report=report,
+            training=training,
+            execute=execute,
         )
         built = ran.select()
         kept = keep(job.artifact, built.artifact, whole=built.status == "complete")
@@ -155,6 +168,7 @@ async def compile_block(
             store=store,
             compiled={job.name: built.artifact.program},
             report=report,
+            execute=execute,
         )
     except Refused:
         raise  # which says how to go on

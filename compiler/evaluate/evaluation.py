@@ -51,7 +51,7 @@ from .events import Report, ScoringStarted, silent
 from .gathering import Gathered, Told, Unreadable
 from .judging import Judges
 from .leaving_out import left_out
-from .meter import Account, PaidMeter, Purpose, metered
+from .meter import Account, Execute, PaidMeter, Purpose, metered
 from .outcomes import Attempt, Evaluation, RowResult
 from .scoring import MAX_ERRORS, MetricError, Verdict, score_row
 from .shares import nothing
@@ -69,7 +69,8 @@ _BEGUN_AT_ONCE = 8
 
 
 class Evaluator:
-    """Engine, store and metric together. `width` bounds the runs in flight, and so the tasks.
+    """Engine, store and metric together. `width` bounds the runs in flight, and so the tasks; `execute` is where they are
+    made.
 
     Life cycle: one per compile, used from one event loop; it owns neither engine nor store.
     """
@@ -85,11 +86,13 @@ class Evaluator:
         wall: Wall | None = None,
         on_error: ir.OnError = "stop",
         report: Report = silent,
+        execute: Execute = metered,
     ) -> None:
         self.spent = Account()
         self.unanswered: dict[bytes, RunResult] = {}
         """Runs that no model answered, by key, and that `on_error` makes a score of 0."""
         self._engine = engine
+        self._execute_run = execute
         self._store = store
         self._metric = metric
         self._judges = Judges(metric) if metric.judges else None
@@ -470,7 +473,7 @@ class Evaluator:
     ) -> RunResult:
         # Rows to be scored can be asked in any order; what an attempt or a proposal brings, others wait for.
         meter = self._meter(turn, urgent=purpose in ("teacher", "prompt"))
-        return await metered(program, example.inputs, meter, sample=sample, temperature=temperature)
+        return await self._execute_run(program, example.inputs, meter, sample=sample, temperature=temperature)
 
     def _meter(self, turn: Turn, *, urgent: bool) -> PaidMeter:
         purse = None if self._wall is None else self._wall.purse(turn.order)

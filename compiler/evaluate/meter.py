@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from dspec.runtime.errors import AnswerError, EvaluationError, ProviderError
 from dspec.runtime.models.calls import Completion, Purse
-from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Answering, Request, ToolAnswer
 from dspec.runtime.running.execute import run
 from dspec.runtime.running.metered import Meter, spent_on
@@ -77,10 +76,31 @@ class Account(Struct):
         )
 
 
+class Paid(Protocol):
+    """What asks models and calls tools for a run whose calls somebody pays for: an engine, or who asks one elsewhere."""
+
+    async def complete(
+        self, request: Request, *, purse: Purse | None = None, urgent: bool = False
+    ) -> Completion: ...
+
+    def unusable(self, request: Request) -> None: ...
+
+    async def call(
+        self,
+        tool: Tool,
+        arguments: Row,
+        *,
+        lms: Mapping[str, LM] = MappingProxyType({}),
+        records: Mapping[str, Record] = MappingProxyType({}),
+        answer: Answering | None = None,
+        purse: Purse | None = None,
+    ) -> ToolAnswer: ...
+
+
 class PaidMeter(Meter):
     """The meter of one run whose calls somebody pays for."""
 
-    def __init__(self, engine: Engine, purse: Purse | None, *, urgent: bool) -> None:
+    def __init__(self, engine: Paid, purse: Purse | None, *, urgent: bool) -> None:
         super().__init__(engine)
         self._paid_by = partial(engine.complete, purse=purse, urgent=urgent)
         self._called_with = partial(engine.call, purse=purse)
@@ -101,6 +121,16 @@ class PaidMeter(Meter):
         answer: Answering | None = None,
     ) -> ToolAnswer:
         return await self._called_with(tool, arguments, lms=lms, records=records, answer=answer)
+
+
+class Execute(Protocol):
+    """Where the runs of a compile are made: `metered` in this process, `executors` elsewhere. The result is the same."""
+
+    async def __call__(
+        self, program: Program, inputs: Row, meter: PaidMeter, *, sample: int, temperature: float | None
+    ) -> RunResult:
+        """One run of the program; the meter asks and pays, whoever runs. Raises what `metered` raises."""
+        ...
 
 
 async def metered(

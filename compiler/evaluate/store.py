@@ -121,6 +121,11 @@ class RunResult:
 _RUN = TypeAdapter(RunResult)
 
 
+def read_run(plain: JsonValue) -> RunResult:
+    """A run from what its JSON says. Raises ValidationError (a ValueError) where that is no run."""
+    return _RUN.validate_python(plain)
+
+
 def lm_digest(program: Program) -> str:
     """Hash of the models behind a program's predictors: what of their settings changes an answer.
 
@@ -399,6 +404,6 @@ def _unseal(key: bytes, body: bytes, seal: object) -> RunResult | None:
     if seal != hashlib.sha256(key + body).digest():
         return None
     try:
-        return _RUN.validate_python(json.loads(body.decode()))
+        return read_run(json.loads(body.decode()))
     except (ValidationError, ValueError, RecursionError):
         return None

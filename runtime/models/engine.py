@@ -19,7 +19,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -33,13 +33,14 @@ from ..errors import (
     Stopped,
     TimedOut,
     Unauthorized,
+    WorkerLost,
 )
 from ..schema.program import LM, Record, Tool
 from ..schema.types import Row
 from ..schema.usage import Spent, Usage
 from . import lanes, prices
 from .calls import CallEvent, Completion, EngineEvent, EventKind, Purse, Reservation, Source, Tally, ToolEvent
-from .endpoints import Endpoint, address, resolve
+from .endpoints import Endpoint, Kind, address, resolve
 from .hedging import first_answer
 from .lanes import Lane, Learned, remembered_by, shared_by
 from .ledger import Ledger
@@ -63,6 +64,20 @@ __all__ = ["CallEvent", "Completion", "Engine", "EngineEvent", "Tally", "ToolEve
 
 Complete = Callable[[Request], Awaitable[Completion]]
 """Whoever answers a request."""
+
+
+class Senders(Protocol):
+    """Who makes the attempts where that is not this process."""
+
+    async def connect(self, endpoint: Endpoint, kind: Kind) -> Transport:
+        """A way to the endpoint. Its attempts raise WorkerLost where who made them is gone."""
+        ...
+
+    async def ready(self) -> None:
+        """Comes back when there is somebody to make one: a wait that is no part of an attempt's time. Raises
+        ConfigurationError where nobody will be."""
+        ...
+
 
 _LOG = logging.getLogger("dspec")
 _HITS_BETWEEN_YIELDS = 64
@@ -121,6 +136,7 @@ class Engine:
         backoff: Backoff | None = None,
         tools: Tools | None = None,
         keys: Callable[[LM], str | None] | None = None,
+        senders: Senders | None = None,
     ) -> None:
         if threads < 1:
             raise ValueError("threads must be at least 1")
@@ -131,6 +147,7 @@ class Engine:
         self._tools = tools
         self._keys = keys
         """Gives a model's key as it is asked, where it is not in the environment."""
+        self._senders = senders
         self._on_event = on_event
         self._note = on_note
         """Told once of what the engine does otherwise than the file says."""
@@ -200,6 +217,8 @@ class Engine:
                 flight.hearing = [one for one in flight.hearing if one is not request.heard]
             if not flight.askers and not (flight.on_wire and self._ledger is not None):
                 flight.task.cancel()
+                if self._flights.get(key) is flight:
+                    del self._flights[key]  # whoever asks before it has ended must not end with it
         if source == "shared":
             self.tally.shared += 1
             self._tell("shared", request.lm, answer=answer)
@@ -321,7 +340,8 @@ class Engine:
         flight = self._flights[key] = _Flight(task, urgent=urgent)
 
         def landed(task: asyncio.Task[Answer]) -> None:
-            del self._flights[key]
+            if self._flights.get(key) is flight:
+                del self._flights[key]
             if not task.cancelled():
                 task.exception()  # seen, even when every asker has left
 
@@ -350,6 +370,8 @@ class Engine:
                     if self._unkept is not None and began < self._unkept_until:
                         lane.unused(units)
                         raise copy.copy(self._unkept)
+                    if self._senders is not None:
+                        await self._senders.ready()
                     if room is not None and not room.leaves():
                         room = None
                         lane.unused(units)
@@ -371,10 +393,6 @@ class Engine:
                     if isinstance(error, Refused) and self._learns(lane, sent, error.parameter):
                         again, flight.requests = True, 0
                         continue
-                    failures += 1
-                    # of those that a limit refused each has its turn: none uses up its attempts for all
-                    again = not isinstance(error, RateLimited)
-                    urgent = urgent or not again
                     spoiled = flight.requests if error.billable else 0
                     if error.billable:
                         told = self.tally.spoil(flight.requests, error.usage, lane.cost(error.usage))
@@ -382,10 +400,26 @@ class Engine:
                             self._settle(room, lane, flight.requests, error.usage, told)
                             room = None
                     flight.requests = 0
-                    others = lane.gate.answered > answered
-                    wait = self._failed(
-                        error, lane, request.lm, failures, number, began, flight, spoiled, others=others
-                    )
+                    if isinstance(error, WorkerLost) and flight.askers and not self._stopped:
+                        # no failure of the endpoint's, so that it uses up no attempt
+                        again, wait = True, 0.0
+                        self._tell(
+                            "retrying",
+                            request.lm,
+                            failures + 1,
+                            error=error.message,
+                            spoiled=spoiled,
+                            lane=lane,
+                        )
+                    else:
+                        failures += 1
+                        # of those that a limit refused each has its turn: none uses up its attempts for all
+                        again = not isinstance(error, RateLimited)
+                        urgent = urgent or not again
+                        others = lane.gate.answered > answered
+                        wait = self._failed(
+                            error, lane, request.lm, failures, number, began, flight, spoiled, others=others
+                        )
                 finally:
                     flight.on_wire = False
                     self._leave(lane)
@@ -654,16 +688,18 @@ class Engine:
         endpoint = resolve(lm, key=key)
         way = (endpoint, lm.batched)
         if way not in self._transports:
+            kind = choose(endpoint, self._mode)
+            # importing LiteLLM takes seconds: other endpoints' calls go on meanwhile
             if lm.batched:
                 folder = None if self._ledger is None else self._ledger.path.with_name("batches")
                 opening = partial(open_batches, endpoint, folder)
-                slow = folder is not None
+                opened = opening() if folder is None else await asyncio.to_thread(opening)
+            elif self._senders is not None and kind != "local":
+                opened = await self._senders.connect(endpoint, kind)
+            elif kind == "litellm":
+                opened = await asyncio.to_thread(open_transport, endpoint, kind)
             else:
-                kind = choose(endpoint, self._mode)
-                opening = partial(open_transport, endpoint, kind)
-                slow = kind == "litellm"
-            # importing LiteLLM takes seconds: other endpoints' calls go on meanwhile
-            opened = await asyncio.to_thread(opening) if slow else opening()
+                opened = open_transport(endpoint, kind)
             if way in self._transports:
                 await opened.aclose()
             else:

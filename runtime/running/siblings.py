@@ -49,11 +49,15 @@ class Siblings(Generic[Result]):
         self._parts: list[list[Completion]] = []
 
     def begin(self, work: Coroutine[Any, Any, Result]) -> None:
-        if self._answers is not None:
-            part: list[Completion] = []
-            self._parts.append(part)
-            work = _counted_apart(part, work)
-        self.tasks.append(asyncio.create_task(work))
+        if self._answers is None:
+            self.tasks.append(asyncio.create_task(work))
+            return
+        part: list[Completion] = []
+        self._parts.append(part)
+        task = asyncio.create_task(_counted_apart(part, work))
+        # One that is cancelled before it began would be complained of as never awaited.
+        task.add_done_callback(lambda _: work.close())
+        self.tasks.append(task)
 
     async def results(self) -> list[Result]:
         """The results in order. Raises the error of the first in order that fails, and cancels the rest."""

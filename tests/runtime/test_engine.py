@@ -378,6 +378,17 @@ async def test_an_asker_that_leaves_does_not_take_the_call_from_the_others() -> 
     assert server.hung_up == 0
 
 
+async def test_who_asks_while_a_call_is_being_dropped_is_answered() -> None:
+    async with FakeServer(latency=0.1) as server, Engine() as engine:
+        first = asyncio.create_task(engine.complete(ask(fake_lm(server.url))))
+        await asyncio.sleep(0.05)
+        first.cancel()
+        second = asyncio.create_task(engine.complete(ask(fake_lm(server.url))))
+        assert (await second).source == "model"
+    assert first.cancelled()
+    assert len(server.calls) == 2
+
+
 async def test_a_call_on_its_way_is_kept_though_its_asker_left(ledger: Ledger) -> None:
     async with FakeServer(latency=0.1) as server:
         request = ask(fake_lm(server.url))
