@@ -28,6 +28,7 @@ COMMANDS = {
     "compile": "compile_command",
     "run": "run",
     "eval": "evaluate",
+    "report": "report",
     "test": "run_declared",
     "show": "show",
     "export": "export",

@@ -73,13 +73,13 @@ def compile_command(
         fail(error.message, help=error.help, code=Exit.USAGE)
     with observing(events, otel) as observers:
         results = asyncio.run(compile_all(prepared, jobs, path, threads, transport, observers, quiet=json))
-    from . import report
+    from . import results as written
 
     if json:
-        print_json(report.compiled_json(results))
+        print_json(written.compiled_json(results))
     else:
         for result in results:
-            report.draw_compiled(stdout(), result)
+            written.draw_compiled(stdout(), result)
     done = {result.job.name for result in results}
     left = [job.name for job in jobs if job.name not in done]
     for result in results:
@@ -108,7 +108,7 @@ async def compile_all(
 
     results: list[Compiled] = []
     # What only the end needs is there by then: the first answers take longer than importing it.
-    asyncio.get_running_loop().run_in_executor(None, import_module, ".report", __package__)
+    asyncio.get_running_loop().run_in_executor(None, import_module, ".results", __package__)
     for job in jobs:
         if any(prepared.program(name) is None for name in prepared.project.needed(job.name)):
             continue

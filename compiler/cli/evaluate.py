@@ -42,7 +42,7 @@ def evaluate(
     from ..compile.prepared import Prepared
     from ..data.needs import eval_needs
     from ..project.state import project_root
-    from . import report
+    from . import results as written
     from .dotenv import fill_environment
     from .sources import checked, none_of_its_own, own, pick
 
@@ -65,9 +65,9 @@ def evaluate(
             evaluate_all(prepared, wanted, base, programs, threads, transport, observers, quiet=json)
         )
     if json:
-        print_json(report.evals_json(results))
+        print_json(written.evals_json(results))
     else:
-        report.draw_evals(stdout(), results)
+        written.draw_evals(stdout(), results)
     if cut is not None:
         print_error(cut.message, cut.help)
         raise typer.Exit(exit_code(cut))
