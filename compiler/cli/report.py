@@ -12,11 +12,14 @@ import typer
 from .console import Exit, fail, stdout
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from dspec.runtime.artifact.artifact import Artifact
 
     from ..compile.prepared import Prepared
     from ..ir import Project
     from ..reports.facts import ReportFacts
+    from ..reports.kept import Archive
 
 _SUFFIX = ".dspc.json"
 
@@ -56,7 +59,7 @@ def report(
         facts, artifact = _of_source(one_file(target), name, compiled, None)
     else:
         artifact = read_artifact(target, keys_given=lambda _: True)
-        found = source or _source_of(target, artifact.name)
+        found = source or source_of(target, artifact.name)
         if found is None:
             facts = of_artifact(
                 artifact,
@@ -82,7 +85,6 @@ def _of_source(
     """The facts of an optimize block of a file, and its artifact, where that was not given: the one in its place."""
     from dspec.runtime.artifact.artifact import read_artifact
 
-    from ..compile.prepared import Prepared
     from ..data.needs import compile_needs
     from .sources import checked, none_of_its_own, own, pick
 
@@ -100,27 +102,44 @@ def _of_source(
         if not place.exists():
             fail(f"`{block}` has not been compiled: there is no {place}", help="run `dspc compile` first")
         artifact = read_artifact(place)
-    needs = compile_needs(project, [block, *_baselines(project, block)])
-    prepared = Prepared(project, path.resolve().parent, needs)
-    _with_results(prepared, block, folder)
-    return asyncio.run(_gather(prepared, block, path, artifact)), artifact
+    return asyncio.run(_gather(_prepared(project, block, path, folder), block, path, artifact)), artifact
+
+
+def prepared_for(
+    path: Path, block: str, folder: Path
+) -> tuple[Prepared, AbstractAsyncContextManager[Archive]]:
+    """What a look at the rows of an optimize block of a file needs, and what is kept of its runs. `folder` holds the artifacts of
+    blocks that it names."""
+    from ..data.needs import compile_needs
+    from ..project.state import project_root, state_place
+    from ..reports.kept import archive
+    from .sources import checked, pick
+
+    _, project = checked(path, lambda project: compile_needs(project, [block]))
+    pick(list(project.optimizes), block, "optimize", path)
+    return _prepared(project, block, path, folder), archive(state_place(project_root(path)))
+
+
+def _prepared(project: Project, block: str, path: Path, folder: Path) -> Prepared:
+    """With the results of other blocks that this one was made from, or is compared with, as far as they are there."""
+    from dspec.runtime.artifact.artifact import read_artifact
+
+    from ..compile.prepared import Prepared
+    from ..data.needs import compile_needs
+
+    others = _baselines(project, block)
+    prepared = Prepared(project, path.resolve().parent, compile_needs(project, [block, *others]))
+    for other in project.in_order([block, *others]):
+        place = folder / f"{other}{_SUFFIX}"
+        if other != block and place.exists():
+            prepared.made(other, project.on_declared(read_artifact(place).program))
+    return prepared
 
 
 def _baselines(project: Project, block: str) -> list[str]:
     """Optimize blocks that the block's evals compare it with."""
     named = [one.baseline for one in project.evals.values() if one.program == block]
     return [name for name in named if name is not None and name in project.optimizes]
-
-
-def _with_results(prepared: Prepared, block: str, folder: Path) -> None:
-    """The results of other blocks that this one was made from, or is compared with, as far as they are there."""
-    from dspec.runtime.artifact.artifact import read_artifact
-
-    project = prepared.project
-    for other in project.in_order([block, *_baselines(project, block)]):
-        place = folder / f"{other}{_SUFFIX}"
-        if other != block and place.exists():
-            prepared.made(other, project.on_declared(read_artifact(place).program))
 
 
 async def _gather(prepared: Prepared, block: str, path: Path, artifact: Artifact) -> ReportFacts:
@@ -132,7 +151,7 @@ async def _gather(prepared: Prepared, block: str, path: Path, artifact: Artifact
         return await gathered(prepared, block, artifact, kept)
 
 
-def _source_of(artifact: Path, block: str) -> Path | None:
+def source_of(artifact: Path, block: str) -> Path | None:
     """The only .dspec file beside the artifact, or in the folder above, that declares the block."""
     declares = re.compile(rf"^\s*optimize\s+{re.escape(block)}\b", re.MULTILINE)
     folder = artifact.resolve().parent
