@@ -98,10 +98,12 @@ def diff(
 
 def _names(first: str, second: str) -> tuple[str, str]:
     """What the two are called: by what tells them apart."""
+    revision, colon, path = first.partition(":")
+    if colon and path == second:
+        return (revision, "now")
     short = (first.rpartition("/")[2], second.rpartition("/")[2])
     if short[0] == short[1]:
-        revision, colon, path = first.partition(":")
-        return (revision, "now") if colon and path == second else (first, second)
+        return (first, second)
     return short
 
 

@@ -89,7 +89,7 @@ async def _tables(prepared: Prepared, resolved: Resolved, name: str, after: Runn
         before_name, before = _sides(prepared, resolved, block)
         yield table_of(
             f"eval {block.name}",
-            f"{spell_rows(block.data)}, rows that chose nothing",
+            f"{spell_rows(block.data)}, held out",
             rows,
             project.datasets[block.data.dataset],
             metric,
@@ -102,7 +102,7 @@ async def _tables(prepared: Prepared, resolved: Resolved, name: str, after: Runn
             unseen=True,
         )
     ref = optimize.val or optimize.train
-    why = "rows that chose it" if optimize.val else "rows that it was trained on"
+    why = "by which it was chosen" if optimize.val else "on which it was trained"
     yield table_of(
         "val" if optimize.val else "train",
         f"{spell_rows(ref)}, {why}",
@@ -230,7 +230,7 @@ def _luck(built: Built | None) -> str:
         return ""
     verdict = built.verdict
     pair = verdict.comparison
-    gain = f"{100 * pair.difference:+.1f} on the rows that chose it"
+    gain = f"{100 * pair.difference:+.1f} on the rows by which it was chosen"
     if not verdict.real:
         return f"{gain} is no more than {100 * verdict.chance:.1f}, what the best of {verdict.tried} equal programs shows by luck"
     if not verdict.lucky:

@@ -111,8 +111,15 @@ def _worse(table: RowTable) -> Answer:
         if pair.worse
         else "no row scores less than before"
     )
-    big, unit = (f"{pair.worse:,}", "row" if pair.worse == 1 else "rows")
-    return Answer("What got worse", big, unit, text, tuple(details), "bad" if pair.worse else "good")
+    rows = pair.better + pair.worse + pair.same
+    return Answer(
+        "What got worse",
+        f"{pair.worse:,}",
+        f"of {plural(rows, 'row')}",
+        text,
+        tuple(details),
+        "bad" if pair.worse else "good",
+    )
 
 
 def _cost(facts: ReportFacts, table: RowTable | None) -> Answer:
@@ -179,4 +186,4 @@ def _labels(table: RowTable, *, better: bool) -> Iterator[str]:
     shown = [(label, by) for label, by in order if (by > 0 if better else by < 0)][:_SHOWN]
     for label, _ in shown:
         old, new, of = right[label]
-        yield f"{label}: {new} of {of} right, was {old}"
+        yield f"{label}: {new:,} of {of:,} right, was {old:,}"

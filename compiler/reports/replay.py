@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from dspec.runtime.artifact.artifact import Artifact, artifact_text
+from dspec.runtime.artifact.artifact import Artifact, Provenance, artifact_text
 from dspec.runtime.errors import DspecError
 from dspec.runtime.schema.usage import Spent
 
@@ -83,12 +83,20 @@ async def replay(prepared: Prepared, name: str, artifact: Artifact, archive: Arc
         built = ran.select()
     except DspecError as error:
         return Replay(None, doubt=error.message)
-    if built.status == "stopped" and artifact.program != built.artifact.program:
-        return Replay(None, doubt="some of its answers are not kept here")
-    if built.artifact.program != artifact.program or built.artifact.scores != artifact.scores:
-        return Replay(None, doubt="the answers that are kept lead to another result")
+    if _result(built.artifact) != _result(artifact):
+        why = (
+            "some of its answers are not kept here"
+            if built.status == "stopped"
+            else "the answers that are kept lead to another result"
+        )
+        return Replay(None, doubt=why)
     same = artifact_text(built.artifact) == artifact_text(artifact)
     return Replay(built, _trials(heard, built), same=same)
+
+
+def _result(artifact: Artifact) -> str:
+    """Program and scores as a file has them, without addresses."""
+    return artifact_text(artifact.model_copy(update={"provenance": Provenance(), "notes": ()}))
 
 
 def _trials(heard: Sequence[tuple[CandidateScored, Spent]], built: Built) -> tuple[Trial, ...]:
