@@ -67,7 +67,7 @@ def report(
                 "and no prompts before: `--source` names the file.",
             )
         else:
-            facts, artifact = _of_source(found, artifact.name, None, artifact)
+            facts, artifact = _of_source(found, artifact.name, None, read_artifact(target))
     content = page_of(facts, artifact.program.lms.values())
     try:
         write_whole(out, content)
