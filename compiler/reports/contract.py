@@ -16,7 +16,6 @@ from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.program import FieldSpec, Record
 from dspec.runtime.schema.types import (
     ANY,
-    BOOL,
     FLOAT,
     INT,
     STR,
@@ -193,7 +192,7 @@ def holds(
                 name in records and inner(RecordRef(name=name), RecordRef(name=name)) for name in others
             )
         case _:
-            return wide == narrow or (wide == FLOAT and narrow == INT and narrow != BOOL)
+            return wide == narrow or (wide == FLOAT and narrow == INT)
 
 
 def _record_holds(

@@ -24,7 +24,7 @@ _MOST_BESIDE = 1024**3
 _REVISION = re.compile(r"[\w@.~^{}/+-]{1,200}")
 _NAME = re.compile(r"[\w.-]+")
 _QUIET = {
-    "GIT_ALLOW_PROTOCOL": "",  # a partial clone would fetch what it lacks
+    "GIT_ALLOW_PROTOCOL": "",  # a partial clone would fetch what it lacks; the next line is for newer versions of git
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",

@@ -185,24 +185,25 @@ def test_equal_inputs_give_equal_bytes_and_change_nothing(project: Path, page: P
     assert {path: path.read_bytes() for path in (project / ".dspec").rglob("*.sqlite")} == kept
 
 
-def test_an_artifact_finds_its_source_and_alone_tells_what_it_can(project: Path, page: Page) -> None:
+def test_an_artifact_finds_its_source_and_alone_tells_what_it_can(
+    project: Path, page: Page, tmp_path: Path
+) -> None:
     artifact = "compiled/tuned.dspc.json"
     reported(project, artifact, out="by-artifact.html")
     assert (project / "by-artifact.html").read_bytes() == (project / "report.html").read_bytes()
-    alone = project / "alone"
-    alone.mkdir()
-    shutil.copy(project / artifact, alone / "tuned.dspc.json")
-    found, done = reported(alone, "tuned.dspc.json")
+    shutil.copy(project / artifact, tmp_path / "tuned.dspc.json")
+    found, done = reported(tmp_path, "tuned.dspc.json")
     assert "No .dspec file beside this artifact declares `optimize tuned`" in found.words
-    assert "`--source`" in done.text
+    assert "`--source`" in done.out
     assert found.data["tables"] == found.data["trials"] == []
     assert "Give the text a label." in found.words
-    told, _ = reported(project, "alone/tuned.dspc.json", "--source", "main.dspec", out="told.html")
+    copied = str(tmp_path / "tuned.dspc.json")
+    told, _ = reported(project, copied, "--source", "main.dspec", out="told.html")
     assert len(told.data["tables"]) == 2
 
 
 def copy_of(project: Path, to: Path) -> Path:
-    shutil.copytree(project, to, ignore=shutil.ignore_patterns("*.html", "alone"))
+    shutil.copytree(project, to, ignore=shutil.ignore_patterns("*.html"))
     return to
 
 
