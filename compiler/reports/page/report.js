@@ -100,7 +100,8 @@ function refresh(keep) {
   state.rows = rows;
   state.at = Math.max(0, was ? rows.indexOf(was) : 0);
   const all = table().rows.length;
-  $("count").textContent = rows.length === all ? `${many(all)} rows` : `${many(rows.length)} of ${many(all)} rows`;
+  const those = state.cell === null ? "" : `: ${state.cell[0]} answered as ${state.cell[1] || "nothing"}, ${state.side === BEFORE ? "before" : "after"}`;
+  $("count").textContent = (rows.length === all ? `${many(all)} rows` : `${many(rows.length)} of ${many(all)} rows`) + those;
   for (const button of $("filters").children) button.setAttribute("aria-pressed", button.dataset.filter === state.filter);
   for (const button of $("head").children) {
     if (button.dataset.sort === state.sort) button.setAttribute("aria-sort", state.down ? "descending" : "ascending");
@@ -315,8 +316,8 @@ function drawConfusion(counts) {
   $("confusion").replaceChildren(el("table", {}, caption, el("thead", {}, head), el("tbody", {}, ...lines)));
 }
 function showCell(gold, said) {
-  Object.assign(state, { filter: "all", label: "", cell: [gold, said] });
-  $("label").value = "";
+  Object.assign(state, { filter: "all", label: "", query: "", cell: [gold, said] });
+  $("label").value = $("search").value = "";
   refresh();
   $("rows").scrollIntoView();
 }
