@@ -128,9 +128,7 @@ def neovim(folder: Path) -> None:
 def report(folder: Path) -> None:
     """The first screen of the ticket example's report, as `report.png`."""
     place = folder / "report"
-    shutil.copytree(
-        ROOT / "examples" / "tickets", place, ignore=shutil.ignore_patterns("compiled", ".dspec")
-    )
+    shutil.copytree(ROOT / "examples" / "tickets", place, ignore=shutil.ignore_patterns("compiled", ".dspec"))
     (place / "dspec.toml").touch()
     for command in (["compile"], ["report", "-o", str(folder / "report.html")]):
         dspc = [Path(sys.executable).parent / "dspc", command[0], "tickets.dspec", *command[1:]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -108,7 +108,7 @@ def _names(first: str, second: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _artifact(operand: str) -> Iterator[Artifact]:
+def _artifact(operand: str) -> Generator[Artifact]:
     """The artifact of a file, or of a file in a revision where no file has that name."""
     from dspec.runtime.artifact.artifact import read_artifact
 

@@ -18,7 +18,7 @@ from dspec.runtime.artifact.artifact import Score
 from dspec.runtime.schema.types import JsonValue
 from dspec.runtime.schema.usage import Spent
 
-from ..reports.facts import ComparedRow, DemoFacts, Look, PromptFacts, RowTable, TextChange
+from ..reports.facts import ComparedRow, DemoFacts, PromptFacts, RowLook, RowTable, TextChange
 from ..reports.headline import cost_text, money, points
 from ..reports.prompting import told
 from .plainly import plain
@@ -166,7 +166,7 @@ def _draw_cost(console: Console, result: Comparison) -> None:
     )
 
 
-def _mean(looks: list[Look]) -> str:
+def _mean(looks: list[RowLook]) -> str:
     spent = sum((look.spent for look in looks), Spent())
     usd = spent.known_usd
     cost = "unpriced" if usd is None else money(usd / len(looks))
@@ -279,7 +279,7 @@ def _table_json(table: RowTable) -> JsonValue:
     }
 
 
-def _look_json(look: Look | None) -> JsonValue:
+def _look_json(look: RowLook | None) -> JsonValue:
     return None if look is None else {"score": look.score, "outputs": look.outputs, "reason": look.reason}
 
 

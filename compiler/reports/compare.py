@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from msgspec import Struct
 
@@ -43,7 +44,7 @@ _SETTINGS = (
 at most."""
 
 
-class Setting(Struct, frozen=True):
+class ChangedSetting(Struct, frozen=True):
     """A value that differs: None where there is none on that side."""
 
     place: str
@@ -66,7 +67,7 @@ class Comparison(Struct, frozen=True):
     names: tuple[str, str]
     contract: tuple[ContractChange, ...]
     scores: tuple[ScorePair, ...]
-    settings: tuple[Setting, ...]
+    settings: tuple[ChangedSetting, ...]
     prompts: tuple[PromptFacts, ...]
     spent: tuple[Spent, Spent]
     """What the compiles took."""
@@ -186,11 +187,11 @@ def _scores(before: Artifact, after: Artifact) -> Iterator[ScorePair]:
             yield ScorePair(role, old, new, same)
 
 
-def _settings(before: Artifact, after: Artifact) -> Iterator[Setting]:
+def _settings(before: Artifact, after: Artifact) -> Iterator[ChangedSetting]:
     old, new = _said(before), _said(after)
     for place in dict.fromkeys([*old, *new]):
         if old.get(place) != new.get(place):
-            yield Setting(place, old.get(place), new.get(place))
+            yield ChangedSetting(place, old.get(place), new.get(place))
 
 
 def _said(artifact: Artifact) -> dict[str, str]:
@@ -234,7 +235,12 @@ def _lm(lm: LM) -> Iterator[tuple[str, str]]:
     for member in _SETTINGS:
         value: object = getattr(lm, member)
         if value is not None and value is not False and value != ():
-            yield member, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            yield (
+                member,
+                ", ".join(map(str, cast("tuple[object, ...]", value)))
+                if isinstance(value, tuple)
+                else str(value),
+            )
     for member in ("api_key_env", "api_base_env"):
         if (name := getattr(lm, member)) is not None:
             yield member, str(name)

@@ -13,7 +13,7 @@ from ..evaluate.statistics import Paired
 from .kept import Exchange
 
 
-class Look(Struct, frozen=True):
+class RowLook(Struct, frozen=True):
     """A program on one row. `outputs` is None where there was no usable answer; `reason` says why, or what the metric said."""
 
     score: float
@@ -29,8 +29,8 @@ class ComparedRow(Struct, frozen=True):
     """A row before and after; None where a run is not kept, or there is no such program."""
 
     example: Example
-    before: Look | None
-    after: Look | None
+    before: RowLook | None
+    after: RowLook | None
 
     @property
     def change(self) -> float:
@@ -65,7 +65,7 @@ class RowTable(Struct, frozen=True):
     unseen: bool
     """Whether nothing was chosen by these rows."""
 
-    def known(self, side: str) -> list[Look]:
+    def known(self, side: str) -> list[RowLook]:
         looks = [row.before if side == "before" else row.after for row in self.rows]
         return [look for look in looks if look is not None]
 
@@ -107,7 +107,7 @@ class StepFacts(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-class Span(Struct, frozen=True):
+class TextSpan(Struct, frozen=True):
     """Some words of a text: in both, only in the old one or only in the new one."""
 
     kind: str
@@ -118,7 +118,7 @@ class TextChange(Struct, frozen=True):
     """A text before and after, cut into spans; equal texts are one span."""
 
     name: str
-    spans: tuple[Span, ...]
+    spans: tuple[TextSpan, ...]
 
     @property
     def changed(self) -> bool:

@@ -19,7 +19,7 @@ from ..evaluate.statistics import paired
 from .facts import ReportFacts, RowTable, SpendLine, StepFacts, TrialPoint, Trouble
 from .kept import Archive
 from .prompting import prompts_of, told
-from .replay import Replay, Trial, drift, replay
+from .replay import Replay, ReplayedTrial, drift, replay
 from .tables import table_of
 
 MAX_TROUBLES = 100
@@ -165,7 +165,7 @@ def _trials(told_again: Replay, resolved: Resolved, after: Runnable) -> tuple[Tr
 
 def _point(
     number: int,
-    trial: Trial,
+    trial: ReplayedTrial,
     best: float,
     built: Built,
     resolved: Resolved,

@@ -16,7 +16,7 @@ from .prompting import told
 _SHOWN = 3
 
 
-class Answer(Struct, frozen=True):
+class HeadlineAnswer(Struct, frozen=True):
     """One of the three answers: a number with its unit, what it means, and details. `tone` is "good", "bad" or "plain"."""
 
     question: str
@@ -27,7 +27,7 @@ class Answer(Struct, frozen=True):
     tone: str
 
 
-def answers(facts: ReportFacts) -> tuple[Answer, ...]:
+def answers(facts: ReportFacts) -> tuple[HeadlineAnswer, ...]:
     table = main_table(facts)
     if table is None:
         return (_cost(facts, None),)
@@ -73,14 +73,14 @@ def cost_text(spent: Spent) -> str:
     return money(spent.usd)
 
 
-def _better(table: RowTable) -> Answer:
+def _better(table: RowTable) -> HeadlineAnswer:
     pair, before, after = table.paired, table.before, table.after
     if pair is None or before is None or after is None:
         known = after or before
         text = "not known: no row has runs on both sides that are kept"
         if known is not None:
             text = f"{100 * known.score:.1f} on {table.about}; {text}"
-        return Answer("What got better", "–", "", text, (), "plain")
+        return HeadlineAnswer("What got better", "–", "", text, (), "plain")
     sure = pair.low > 0 or pair.high < 0
     text = f"{100 * before.score:.1f} → {100 * after.score:.1f} on {plural(after.n, 'row')} of {table.about}"
     details = [
@@ -94,13 +94,13 @@ def _better(table: RowTable) -> Answer:
             f"compared on the {pair.better + pair.worse + pair.same:,} rows that are known on both sides"
         )
     tone = "good" if sure and pair.difference > 0 else "bad" if sure else "plain"
-    return Answer("What got better", points(pair.difference), "points", text, tuple(details), tone)
+    return HeadlineAnswer("What got better", points(pair.difference), "points", text, tuple(details), tone)
 
 
-def _worse(table: RowTable) -> Answer:
+def _worse(table: RowTable) -> HeadlineAnswer:
     pair = table.paired
     if pair is None:
-        return Answer("What got worse", "–", "", "not known", (), "plain")
+        return HeadlineAnswer("What got worse", "–", "", "not known", (), "plain")
     failures = [sum(look.failed for look in table.known(side)) for side in ("before", "after")]
     details = [*_labels(table, better=False)]
     if failures[1] > failures[0]:
@@ -112,7 +112,7 @@ def _worse(table: RowTable) -> Answer:
         else "no row scores less than before"
     )
     rows = pair.better + pair.worse + pair.same
-    return Answer(
+    return HeadlineAnswer(
         "What got worse",
         f"{pair.worse:,}",
         f"of {plural(rows, 'row')}",
@@ -122,7 +122,7 @@ def _worse(table: RowTable) -> Answer:
     )
 
 
-def _cost(facts: ReportFacts, table: RowTable | None) -> Answer:
+def _cost(facts: ReportFacts, table: RowTable | None) -> HeadlineAnswer:
     spent = facts.spending[0].spent if facts.spending else Spent()
     big, unit = (money(spent.usd), "") if spent.cost and not spent.unpriced else (many(spent.calls), "calls")
     text = f"{spent.calls:,} calls and {many(spent.tokens)} tokens for the compile"
@@ -137,7 +137,7 @@ def _cost(facts: ReportFacts, table: RowTable | None) -> Answer:
     ]
     if table is not None:
         details += _per_run(table, worse=False)
-    return Answer("What it cost", big, unit, text, tuple(details), "plain")
+    return HeadlineAnswer("What it cost", big, unit, text, tuple(details), "plain")
 
 
 def _mean(table: RowTable, side: str) -> tuple[float, float | None] | None:

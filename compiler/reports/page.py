@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from dspec.runtime.schema.lms import LM
 from dspec.runtime.schema.types import JsonValue
 
-from .facts import Look, ReportFacts, RowTable
+from .facts import ReportFacts, RowLook, RowTable
 from .headline import answers, cost_text, many, money, points
 from .prompting import told
 from .secrets import Covering
@@ -120,7 +120,7 @@ def _place(names: tuple[str, ...], wanted: str, others: tuple[str, ...]) -> int:
     return (same or said or [0])[0] if names else -1
 
 
-def _look(look: Look | None, outputs: tuple[str, ...], cut: int) -> JsonValue:
+def _look(look: RowLook | None, outputs: tuple[str, ...], cut: int) -> JsonValue:
     if look is None:
         return None
     values: JsonValue = None

@@ -32,7 +32,7 @@ _PARTS = {
 }
 
 
-class Trial(Struct, frozen=True):
+class ReplayedTrial(Struct, frozen=True):
     """One candidate that was scored. `spent` is what the compile had taken by then, answers that were kept counted as paid.
 
     `candidate` is None where the step kept no program of that label.
@@ -49,7 +49,7 @@ class Replay(Struct, frozen=True):
     """`built` is None where the compile cannot be run again. `same` says that it gave the artifact's very bytes."""
 
     built: Built | None
-    trials: tuple[Trial, ...] = ()
+    trials: tuple[ReplayedTrial, ...] = ()
     doubt: str = ""
     same: bool = False
 
@@ -99,13 +99,15 @@ def _result(artifact: Artifact) -> str:
     return artifact_text(artifact.model_copy(update={"provenance": Provenance(), "notes": ()}))
 
 
-def _trials(heard: Sequence[tuple[CandidateScored, Spent]], built: Built) -> tuple[Trial, ...]:
+def _trials(heard: Sequence[tuple[CandidateScored, Spent]], built: Built) -> tuple[ReplayedTrial, ...]:
     kept = {
         (step.name, candidate.label): candidate
         for step in built.steps
         for candidate in step.result.candidates
     }
     return tuple(
-        Trial(event.step, event.candidate, event.score or 0.0, spent, kept.get((event.step, event.candidate)))
+        ReplayedTrial(
+            event.step, event.candidate, event.score or 0.0, spent, kept.get((event.step, event.candidate))
+        )
         for event, spent in heard
     )

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -35,7 +35,7 @@ _OFF = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.pager=cat", "c
 
 
 @contextmanager
-def artifact_at(revision: str, path: str, folder: Path) -> Iterator[Artifact]:
+def artifact_at(revision: str, path: str, folder: Path) -> Generator[Artifact]:
     """The artifact that stands at `path` in a revision, with what lies beside it there. `folder` is in the repository; a path
     is meant from there, as in a shell, or from the repository's root, as git has it.
 
@@ -60,10 +60,10 @@ def _beside(data: bytes) -> list[str]:
     plain = strict_json(data)
     if not isinstance(plain, dict):
         return []
-    entries = [
-        one for part in ("beside", "media") for one in (plain.get(part) or []) if isinstance(one, dict)
-    ]  # pyright: ignore[reportGeneralTypeIssues]
-    names = [str(one.get("file")) for one in entries]
+    listed = [
+        one for part in (plain.get("beside"), plain.get("media")) if isinstance(part, list) for one in part
+    ]
+    names = [str(one.get("file")) for one in listed if isinstance(one, dict)]
     return [one for one in names if _NAME.fullmatch(one) and one not in (".", "..")]
 
 

@@ -20,7 +20,7 @@ from dspec.runtime.errors import InputError
 from dspec.runtime.schema.lms import LM
 from dspec.runtime.schema.types import JsonValue, Row
 
-from .facts import Look, ReportFacts, RowTable
+from .facts import ReportFacts, RowLook, RowTable
 from .page import page_of
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -60,7 +60,7 @@ def records(evals: Iterable[EvalRows]) -> Iterator[dict[str, JsonValue]]:
             yield record
 
 
-def _side(look: Look | None) -> dict[str, JsonValue]:
+def _side(look: RowLook | None) -> dict[str, JsonValue]:
     if look is None:
         return {"outputs": None, "score": None, "reason": "not known", "failed": None}
     spent = look.spent

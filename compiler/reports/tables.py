@@ -12,7 +12,7 @@ from ..compile.evals import scored
 from ..data.rows import Example
 from ..evaluate.outcomes import Evaluation
 from ..evaluate.statistics import paired
-from .facts import ComparedRow, LabelPair, Look, RowTable
+from .facts import ComparedRow, LabelPair, RowLook, RowTable
 from .kept import SeenRow
 
 MAX_LABELS = 60
@@ -59,11 +59,11 @@ def table_of(
     )
 
 
-def look(seen: SeenRow | None) -> Look | None:
+def look(seen: SeenRow | None) -> RowLook | None:
     if seen is None:
         return None
     row = seen.result
-    return Look(
+    return RowLook(
         score=float(row.score),
         outputs=row.outputs,
         reason=row.reason or row.feedback or "",

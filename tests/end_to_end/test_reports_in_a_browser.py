@@ -12,7 +12,7 @@ from browser import CHROMIUM, Browser, browser
 from reported import HOSTILE
 
 from dspec.compiler.data.rows import Example
-from dspec.compiler.reports.facts import ComparedRow, LabelPair, Look, ReportFacts, RowTable, TrialPoint
+from dspec.compiler.reports.facts import ComparedRow, LabelPair, ReportFacts, RowLook, RowTable, TrialPoint
 from dspec.compiler.reports.page import page_of
 from dspec.runtime.artifact.artifact import Score
 from dspec.runtime.schema.usage import Flaws, Spent
@@ -24,9 +24,9 @@ pytestmark = [
 LABELS = ("billing", "refund", "shipping")
 
 
-def look(label: str, gold: str) -> Look:
+def look(label: str, gold: str) -> RowLook:
     right = label == gold
-    return Look(
+    return RowLook(
         float(right),
         {"label": label},
         "right" if right else f"expected {gold}",
