@@ -110,7 +110,8 @@ def _draw_rows(console: Console, table: RowTable) -> None:
     if not flipped:
         return
     shown = Table(box=None, pad_edge=False, header_style="dim")
-    answers = (*(plain(name) for name in table.golds[:1]), plain(table.before_name), plain(table.after_name))
+    golds = [name for name in _pair(table)[:1] if name]
+    answers = (*(plain(name) for name in golds), plain(table.before_name), plain(table.after_name))
     for name in ("row", "score", *answers, " · ".join(map(plain, table.inputs))):
         shown.add_column(name, no_wrap=True, overflow="ellipsis")
     # The inputs take what is left: a column that may shrink would take the others along.
@@ -132,23 +133,23 @@ def _cut(text: Text | str, width: int) -> Text:
 
 
 def _cells(table: RowTable, row: ComparedRow) -> Iterator[Text | str]:
+    gold, output = _pair(table)
+    golds = [gold] if gold else []
     yield str(row.example.index + 1)
     before, after = row.before, row.after
     assert before is not None, "a row that is not known does not flip"
     assert after is not None, "likewise"
     yield Text(f"{100 * before.score:g} → {100 * after.score:g}", "green" if row.change > 0 else "red")
-    for name in table.golds[:1]:
+    for name in golds:
         yield _line(row.example.labels.get(name))
     for look in (before, after):
-        yield "failed" if look.outputs is None else _line(look.outputs.get(_output(table)))
+        yield "failed" if look.outputs is None else _line(look.outputs.get(output))
     yield " · ".join(_line(row.example.inputs.get(name)) for name in table.inputs)
 
 
-def _output(table: RowTable) -> str:
-    if table.labels is not None:
-        return table.labels.output
-    same = [name for name in table.outputs if name in table.golds]
-    return (same or [name for name in table.outputs if name != "reasoning"] or [""])[0]
+def _pair(table: RowTable) -> tuple[str, str]:
+    """The column and the output that are shown."""
+    return table.main if table.labels is None else (table.labels.gold, table.labels.output)
 
 
 def _line(value: JsonValue) -> str:

@@ -61,6 +61,8 @@ class RowTable(Struct, frozen=True):
     before: Score | None
     after: Score | None
     paired: Paired | None
+    main: tuple[str, str]
+    """The column and the output that are shown where there is room for one; "" where there is none."""
     labels: LabelPair | None
     unseen: bool
     """Whether nothing was chosen by these rows."""

@@ -86,6 +86,7 @@ def _rows(facts: ReportFacts) -> tuple[int, list[dict[str, JsonValue]]]:
 
 def _table(table: RowTable, cut: int) -> dict[str, JsonValue]:
     labels = table.labels
+    gold, output = (labels.gold, labels.output) if labels else table.main
     return {
         "title": table.title,
         "about": table.about,
@@ -95,8 +96,8 @@ def _table(table: RowTable, cut: int) -> dict[str, JsonValue]:
         "inputs": list(table.inputs),
         "golds": list(table.golds),
         "outputs": list(table.outputs),
-        "gold": _place(table.golds, labels.gold if labels else "", table.outputs),
-        "output": _place(table.outputs, labels.output if labels else "", table.golds),
+        "gold": _place(table.golds, gold),
+        "output": _place(table.outputs, output),
         "labels": None if labels is None else list(labels.values),
         "rows": [
             [
@@ -111,13 +112,8 @@ def _table(table: RowTable, cut: int) -> dict[str, JsonValue]:
     }
 
 
-def _place(names: tuple[str, ...], wanted: str, others: tuple[str, ...]) -> int:
-    """Which of the columns stands for all in the narrow table: the wanted one, else one that the others have, too."""
-    if wanted in names:
-        return names.index(wanted)
-    same = [place for place, name in enumerate(names) if name in others]
-    said = [place for place, name in enumerate(names) if name != "reasoning"]
-    return (same or said or [0])[0] if names else -1
+def _place(names: tuple[str, ...], name: str) -> int:
+    return names.index(name) if name in names else -1
 
 
 def _look(look: RowLook | None, outputs: tuple[str, ...], cut: int) -> JsonValue:

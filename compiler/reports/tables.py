@@ -54,6 +54,7 @@ def table_of(
         before=_score(metric, before[2]),
         after=_score(metric, after[2]),
         paired=paired(before_scores, after_scores) if both else None,
+        main=main_pair(metric, dataset, after[1]),
         labels=label_pair(metric, dataset, after[1]),
         unseen=unseen,
     )
@@ -78,12 +79,23 @@ def _score(metric: ir.Metric, seen: Sequence[SeenRow | None]):
     return scored(metric.name, Evaluation(known)) if known else None
 
 
-def label_pair(metric: ir.Metric, dataset: ir.Dataset, program: Runnable) -> LabelPair | None:
-    """The first column of few values that the metric compares with an output of the same ones; else one of the same name."""
-    fields = {field.name: field.type for field in dataset.fields}
-    outputs = {field.name: field.type for field in program.outputs}
+def main_pair(metric: ir.Metric, dataset: ir.Dataset, program: Runnable) -> tuple[str, str]:
+    """The column and the output that stand for all where there is room for one: those that the metric holds against each other,
+    else of one name, else the last of each, since what a strategy adds comes first. "" where there is none."""
+    fields = [field.name for field in dataset.fields]
+    outputs = [field.name for field in program.outputs]
     same = [(name, name) for name in fields if name in outputs]
     for gold, output in [*_compared(metric), *same]:
+        if gold in fields and output in outputs:
+            return gold, output
+    return (fields or [""])[-1], (outputs or [""])[-1]
+
+
+def label_pair(metric: ir.Metric, dataset: ir.Dataset, program: Runnable) -> LabelPair | None:
+    """The column and the output of `main_pair`, or of another pair that the metric compares, whose values are few."""
+    fields = {field.name: field.type for field in dataset.fields}
+    outputs = {field.name: field.type for field in program.outputs}
+    for gold, output in [*_compared(metric), main_pair(metric, dataset, program)]:
         if gold in fields and output in outputs and (values := labels_of(fields[gold])):
             other = labels_of(outputs[output])
             every = tuple(dict.fromkeys([*values, *other]))
@@ -106,7 +118,7 @@ def labels_of(kind: Type) -> tuple[str, ...]:
 
 
 def _compared(metric: ir.Metric) -> Iterator[tuple[str, str]]:
-    """Members of gold and pred that an equality compares, or an aggregate reads."""
+    """Members of gold and pred that one expression reads side by side: an equality, a function's arguments, an aggregate's."""
     plain: JsonValue = metric.model_dump(mode="json", include={"score", "lets", "aggregates"})
     waiting: list[JsonValue] = [plain]
     while waiting:
@@ -114,11 +126,8 @@ def _compared(metric: ir.Metric) -> Iterator[tuple[str, str]]:
         if isinstance(one, list):
             waiting += one
         elif isinstance(one, dict):
-            sides = [one.get("left"), one.get("right")]
-            given = one.get("inputs")
-            if isinstance(given, list) and len(given) == 2:
-                sides = given
-            names = {_member(side) for side in sides}
+            lists = [each for value in one.values() if isinstance(value, list) for each in value]
+            names = [_member(side) for side in (*one.values(), *lists)]
             gold = next((name for owner, name in names if owner == metric.gold), "")
             pred = next((name for owner, name in names if owner == metric.pred), "")
             if gold and pred:

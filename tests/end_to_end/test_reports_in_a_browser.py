@@ -49,6 +49,7 @@ def facts(count: int) -> ReportFacts:
     table = RowTable(
         *("eval ship", "texts.test, held out", "right", "labeller", "tuned"),
         *(("text",), ("label",), ("label",), tuple(rows), score, score, None),
+        ("label", "label"),
         LabelPair("label", "label", LABELS),
         unseen=True,
     )

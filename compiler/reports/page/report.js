@@ -362,7 +362,7 @@ function ticks(low, high, wanted) {
   const rough = (high - low) / wanted || 1, size = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((one) => one * size).find((one) => one >= rough * 0.999);
   const found = [];
-  for (let value = Math.ceil(low / step - 1e-9) * step; value <= high + step * 1e-6; value += step) found.push(value);
+  for (let value = Math.ceil(low / step - 1e-9) * step; value <= high + step * 1e-6; value += step) found.push(Math.round(value * 1e9) / 1e9);
   return found;
 }
 function axisText(value) {
