@@ -23,6 +23,8 @@ class RowLook(Struct, frozen=True):
     flaws: Flaws
     failed: bool = False
     """Whether it had no usable answer, or the metric failed on it."""
+    metric_failed: bool = False
+    """Whether it has no score of its own, and counts as 0, since the metric failed on it."""
 
 
 class ComparedRow(Struct, frozen=True):

@@ -283,7 +283,13 @@ def _missing(tables: Sequence[RowTable], told_again: Replay, changed: Sequence[s
         yield f"Trials, candidates and luck are not shown, since the compile cannot be replayed: {told_again.doubt}."
     for table in tables:
         for side, name in (("before", table.before_name), ("after", table.after_name)):
-            lacking = len(table.rows) - len(table.known(side))
+            looks = table.known(side)
+            if broken := sum(look.metric_failed for look in looks):
+                yield (
+                    f"{table.title}: the metric failed on {plural(broken, 'row')} under `{name}`, which "
+                    f"{'counts' if broken == 1 else 'count'} as 0 here; `dspc eval` stops there unless `on_error` says otherwise."
+                )
+            lacking = len(table.rows) - len(looks)
             if lacking:
                 yield (
                     f"{table.title}: {plural(lacking, 'row')} of {len(table.rows):,} under `{name}` "

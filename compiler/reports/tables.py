@@ -71,6 +71,7 @@ def look(seen: SeenRow | None) -> RowLook | None:
         spent=seen.spent.total,
         flaws=seen.spent.flaws,
         failed=row.reason is not None,
+        metric_failed=row.metric_failed,
     )
 
 
