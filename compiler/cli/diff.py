@@ -64,6 +64,10 @@ def diff(
             help="name both, or one and the revision that it is compared with: `--rev HEAD~1`",
             code=Exit.USAGE,
         )
+    if out is not None:
+        from .report import check_page
+
+        check_page(out)
     first, second = (f"{rev}:{before}", before) if after is None else (before, after)
     with ExitStack() as stack:
         try:

@@ -62,6 +62,8 @@ def evaluate(
         fail(f"{path} declares no eval block")
     if not names and not own(project.evals):
         none_of_its_own(project.evals, "eval", path)
+    if rows is not None:
+        _spare_data(rows, project, path.resolve().parent)
     wanted = [pick(list(project.evals), name, "eval", path) for name in names or own(project.evals)]
     folder = compiled or path.resolve().parent / "compiled"
     blocks = [project.evals[name] for name in wanted]
@@ -98,6 +100,13 @@ def _check_rows(path: Path) -> None:
         check_file(path)
     except InputError as error:
         fail(error.message, help=error.help, code=Exit.USAGE)
+
+
+def _spare_data(rows: Path, project: Project, base: Path) -> None:
+    """Leaves where the rows would take the place of a file that a dataset is read from."""
+    for dataset in project.datasets.values():
+        if (base / dataset.source.path).resolve() == rows.resolve():
+            fail(f"{rows} holds the rows of `{dataset.name}`", help="name another file", code=Exit.USAGE)
 
 
 def _write_rows(path: Path, seen: EvalsSeen, results: list[EvalResult]) -> None:

@@ -53,6 +53,7 @@ def report(
     from ..reports.gather import of_artifact
     from ..reports.page import page_of
 
+    check_page(out)
     if target.suffix == ".dspec" or target.is_dir():
         from .sources import one_file
 
@@ -77,6 +78,12 @@ def report(
     for line in facts.missing:
         console.print(f"note: {line}", markup=False, soft_wrap=True)
     console.print(f"wrote {out}", markup=False)
+
+
+def check_page(out: Path) -> None:
+    """Leaves where a page cannot have this name: a source or an artifact in its place would be lost."""
+    if out.suffix.lower() not in (".html", ".htm"):
+        fail(f"{out} is no name for a page", help="name a file that ends in .html", code=Exit.USAGE)
 
 
 def _of_source(

@@ -291,8 +291,22 @@ def test_rows_as_parquet_and_as_a_page(project: Path) -> None:
     assert not [one for one in PLANTED if one in (project / "rows.html").read_text(encoding="utf-8")]
 
 
-@pytest.mark.parametrize("name", ["rows.pdf", "rows", "nowhere/rows.csv"])
+@pytest.mark.parametrize(
+    "name", ["rows.pdf", "rows", "nowhere/rows.csv", "texts.jsonl", "../{folder}/texts.jsonl"]
+)
 def test_a_file_that_cannot_hold_rows_is_refused_before_anybody_is_asked(name: str, project: Path) -> None:
-    done = dspc("eval", "main.dspec", "--rows", name, cwd=project, **ENVIRONMENT)
+    data = (project / "texts.jsonl").read_bytes()
+    done = dspc("eval", "main.dspec", "--rows", name.format(folder=project.name), cwd=project, **ENVIRONMENT)
     assert done.code == 2
     assert "eval ship" not in done.text
+    assert (project / "texts.jsonl").read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    "command", [("report", "main.dspec"), ("diff", "compiled/tuned.dspc.json", "--rev", "HEAD")]
+)
+def test_a_page_takes_no_source_s_place(command: tuple[str, ...], project: Path) -> None:
+    source = (project / "main.dspec").read_bytes()
+    done = dspc(*command, "-o", "main.dspec", cwd=project, **ENVIRONMENT)
+    assert (done.code, "is no name for a page" in done.err) == (2, True)
+    assert (project / "main.dspec").read_bytes() == source

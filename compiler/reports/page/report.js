@@ -293,10 +293,11 @@ function counted(side) {
 const countOf = (counts, gold, said) => counts.get(JSON.stringify([gold, said])) || 0;
 function drawConfusion(counts) {
   const now = table(), used = counts[state.side];
-  const said = [...now.labels];
+  const said = [...now.labels], golds = [...now.labels];
   for (const key of used.keys()) {
-    const other = JSON.parse(key)[1];
+    const [gold, other] = JSON.parse(key);
     if (!said.includes(other)) said.push(other);
+    if (!golds.includes(gold)) golds.push(gold);
   }
   const name = (label) => (label === "" ? "(no answer)" : label);
   const press = (side) => () => { state.side = side; drawLabels(); };
@@ -304,7 +305,7 @@ function drawConfusion(counts) {
     el("button", { type: "button", "aria-pressed": String(state.side === BEFORE), on: { click: press(BEFORE) } }, "before"),
     el("button", { type: "button", "aria-pressed": String(state.side === AFTER), on: { click: press(AFTER) } }, "after")) : null);
   const head = el("tr", {}, el("th", {}, "data ↓   answered →"), ...said.map((label) => el("th", { scope: "col" }, el("span", { class: "turn" }, name(label)))), el("th", { scope: "col" }, "rows"));
-  const lines = now.labels.map((gold) => {
+  const lines = golds.map((gold) => {
     const total = said.reduce((sum, label) => sum + countOf(used, gold, label), 0);
     return el("tr", {}, el("th", { scope: "row", title: gold }, gold), ...said.map((label) => {
       const count = countOf(used, gold, label);
