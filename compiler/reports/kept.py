@@ -18,8 +18,9 @@ from dspec.runtime.errors import DspecError
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.reading import LedgerReader
 from dspec.runtime.models.upgrades import UNREADABLE
-from dspec.runtime.running.execute import run
+from dspec.runtime.running.execute import run as run_once
 from dspec.runtime.schema.ensemble import Ensemble, Runnable
+from dspec.runtime.schema.program import digest
 from dspec.runtime.schema.trace import TraceStep
 from dspec.runtime.schema.usage import Spent
 
@@ -29,7 +30,7 @@ from ..evaluate.evaluation import Evaluator
 from ..evaluate.leaving_out import left_out
 from ..evaluate.meter import Account
 from ..evaluate.outcomes import RowResult
-from ..evaluate.store import RunResult, Store
+from ..evaluate.store import ProgramKey, RunResult, Store
 
 
 class KeptRuns(Store):
@@ -100,28 +101,60 @@ class Archive(Struct, frozen=True):
     async def look(
         self, program: Runnable, rows: Sequence[Example], metric: ir.Metric
     ) -> list[SeenRow | None]:
-        """The program on each row; None where an answer is missing.
+        """The program on each row; None where an answer is missing."""
+        found = await self._in_the_store(program, rows, metric)
+        for place, row in enumerate(rows):
+            if place not in found:
+                found[place] = await self._alone(program, row, metric)
+        return [found[place] for place in range(len(rows))]
 
-        Each row has an evaluator of its own, so that it is known by itself, and counted with all that it took.
-        """
-        found: list[SeenRow | None] = []
-        for row in rows:
-            # A metric that fails on a row is a result here, whatever the block's `on_error` says.
-            evaluator = Evaluator(self.engine, self.store, metric, on_error="score_zero")
-            try:
-                seen = await evaluator.evaluate(program, [row])
-            except DspecError:
-                found.append(None)
-            else:
-                found.append(SeenRow(seen.rows[0], evaluator.spent))
+    async def _in_the_store(
+        self, program: Runnable, rows: Sequence[Example], metric: ir.Metric
+    ) -> dict[int, SeenRow | None]:
+        """Rows whose run the store has, by place, all at once. None are, where a row's result takes more than one run."""
+        if isinstance(program, Ensemble) or metric.judges:
+            return {}
+        keyed = ProgramKey(program)
+        keys = [
+            keyed.run(
+                digest(row.inputs),
+                sample=0,
+                temperature=None,
+                left_out=left_out(program, row.inputs) is not program,
+            )
+            for row in rows
+        ]
+        known = self.store.lookup(keys)
+        places = [place for place, key in enumerate(keys) if key in known]
+        evaluator = Evaluator(self.engine, self.store, metric, on_error="score_zero")
+        try:
+            seen = await evaluator.evaluate(program, [rows[place] for place in places])
+        except DspecError:
+            return {}  # the metric fails so often that each row is to be looked at by itself
+        found: dict[int, SeenRow | None] = {}
+        for place, result in zip(places, seen.rows, strict=True):
+            run = known[keys[place]]
+            account = Account()
+            account.add("task", run.spent, run.flaws)
+            found[place] = SeenRow(result, account)
         return found
+
+    async def _alone(self, program: Runnable, row: Example, metric: ir.Metric) -> SeenRow | None:
+        """A row with an evaluator of its own, so that it is known by itself, and counted with all that it took."""
+        # A metric that fails on a row is a result here, whatever the block's `on_error` says.
+        evaluator = Evaluator(self.engine, self.store, metric, on_error="score_zero")
+        try:
+            seen = await evaluator.evaluate(program, [row])
+        except DspecError:
+            return None
+        return SeenRow(seen.rows[0], evaluator.spent)
 
     async def exchanges(self, program: Runnable, row: Example) -> tuple[Exchange, ...]:
         """What was said between the program and its models on a row, as far as the ledger has it."""
         asked = program if isinstance(program, Ensemble) else left_out(program, row.inputs)
         trace: tuple[TraceStep, ...]
         try:
-            trace = (await run(asked, row.inputs, self.engine, record=True)).trace
+            trace = (await run_once(asked, row.inputs, self.engine, record=True)).trace
         except DspecError as error:
             trace = error.trace
         return tuple(map(_exchange, [step for step in trace if step.predictor]))
