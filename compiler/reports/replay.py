@@ -6,7 +6,7 @@ with the same scores; otherwise `Replay.doubt` says why not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -56,8 +56,9 @@ class Replay(Struct, frozen=True):
 
 def drift(prepared: Prepared, name: str, artifact: Artifact) -> list[str]:
     """What of the block is no more what the artifact says it was compiled from, in words."""
-    now, then = recipe(prepared.resolved(name)), artifact.provenance
-    return [words for member, words in _PARTS.items() if getattr(now, member) != getattr(then, member)]
+    now: Mapping[str, object] = {**recipe(prepared.resolved(name))}
+    then = artifact.provenance
+    return [words for member, words in _PARTS.items() if now[member] != getattr(then, member)]
 
 
 async def replay(prepared: Prepared, name: str, artifact: Artifact, archive: Archive) -> Replay:

@@ -26,7 +26,9 @@ class LedgerReader(Ledger):
         self._closed = False
         if path.is_file():
             try:
-                self._database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5.0)
+                self._database = sqlite3.connect(
+                    f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5.0, check_same_thread=False
+                )
                 names = self._database.execute("SELECT name FROM pragma_table_info('answers')").fetchall()
             except UNREADABLE as error:
                 raise unusable(path, error) from error
@@ -49,6 +51,9 @@ class LedgerReader(Ledger):
             return load(body)
         self.damaged += 1
         return None
+
+    def get_beside(self, key: bytes) -> Answer | None:
+        return self.get(key)
 
     async def put(self, key: bytes, model: str, answer: Answer) -> Answer:
         raise ConfigurationError(f"the ledger {self.path} is only read here")
