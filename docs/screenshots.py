@@ -1,6 +1,8 @@
-"""Takes the pictures of `docs/editors.md`: VS Code in a headless Chromium, Neovim in a terminal that nobody sees.
+"""Takes the pictures of `docs/editors.md` and `docs/reports.md`: VS Code and a report in a headless Chromium, Neovim in a
+terminal that nobody sees.
 
     python3.11 dev.py shell python docs/screenshots.py TOOLS
+    python3.11 dev.py shell python docs/screenshots.py report     # that alone, which needs no tools
 
 TOOLS is a folder whose `node_modules` hold `code-server` and `playwright-core`, made from source as `docs/editors.md` says.
 Chromium, `nvim`, `tmux` and ImageMagick's `convert` are found on the PATH, the extension in `dist` (`dev.py vsix`).
@@ -123,23 +125,49 @@ def neovim(folder: Path) -> None:
     )
 
 
+def report(folder: Path) -> None:
+    """The first screen of the ticket example's report, as `report.png`."""
+    place = folder / "report"
+    shutil.copytree(ROOT / "examples" / "tickets", place, ignore=shutil.ignore_patterns("compiled", ".dspec"))
+    (place / "dspec.toml").touch()
+    for command in (["compile"], ["report", "-o", str(folder / "report.html")]):
+        dspc = [Path(sys.executable).parent / "dspc", command[0], "tickets.dspec", *command[1:]]
+        subprocess.run(dspc, cwd=place, env=environment(folder), check=True, capture_output=True)
+    chromium = ["chromium", "--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1180,1130"]
+    page = (folder / "report.html").as_uri()
+    subprocess.run(
+        [*chromium, f"--user-data-dir={folder / 'profile'}", f"--screenshot={folder / 'report.png'}", page],
+        check=True,
+        capture_output=True,
+    )
+
+
+def small(folder: Path, *pictures: str) -> None:
+    """Writes the pictures, in few colours."""
+    for picture in pictures:
+        few_colours = ["+dither", "-colors", "48", "-define", "png:compression-level=9"]
+        subprocess.run(
+            ["convert", folder / f"{picture}.png", *few_colours, f"PNG8:{PICTURES / picture}.png"],
+            check=True,
+        )
+
+
 def main() -> None:
-    tools = Path(sys.argv[1]).resolve()
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        report(folder)
+        small(folder, "report")
+        if sys.argv[1] == "report":
+            return
+        tools = Path(sys.argv[1]).resolve()
         neovim(folder)
         seen = vs_code(tools, folder)
         print(json.dumps(seen, indent=2))
         if "error" in seen:
             shutil.copy(folder / "error.png", tempfile.gettempdir())
             sys.exit(f"the visit in VS Code broke off; {tempfile.gettempdir()}/error.png shows where")
-        for picture in ("neovim", "problem", "plan"):
-            few_colours = ["+dither", "-colors", "48", "-define", "png:compression-level=9"]
-            subprocess.run(
-                ["convert", folder / f"{picture}.png", *few_colours, f"PNG8:{PICTURES / picture}.png"],
-                check=True,
-            )
+        small(folder, "neovim", "problem", "plan")
 
 
 if __name__ == "__main__":

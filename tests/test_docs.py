@@ -73,7 +73,7 @@ def test_pictures_are_shown_and_small() -> None:
     """`docs/screenshots.py` takes them; all together they weigh less than 150 kB."""
     pictures = sorted((ROOT / "docs" / "pictures").iterdir())
     shown = {
-        match[1]
+        match[1].removeprefix("docs/")
         for page in PAGES
         for match in re.finditer(r"!\[.+\]\((\S+)\)", page.read_text(encoding="utf-8"))
     }

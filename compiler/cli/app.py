@@ -15,6 +15,7 @@ Exit codes:
   2    wrong usage
   3    the budget is spent; the best so far is kept
   4    a key, a model, a provider or room for what was answered is missing
+  5    what a program takes or gives breaks its callers (diff --breaking)
   70   a bug in dspc
   130  interrupted; run it again to go on
 """
@@ -30,6 +31,8 @@ COMMANDS = {
     "batch": "batch",
     "serve": "serve",
     "eval": "evaluate",
+    "report": "report",
+    "diff": "diff",
     "test": "run_declared",
     "show": "show",
     "export": "export",

@@ -90,13 +90,13 @@ def compile_command(
                 quiet=json,
             )
         )
-    from . import report
+    from . import results as written
 
     if json:
-        print_json(report.compiled_json(results))
+        print_json(written.compiled_json(results))
     else:
         for result in results:
-            report.draw_compiled(stdout(), result)
+            written.draw_compiled(stdout(), result)
     done = {result.job.name for result in results}
     left = [job.name for job in jobs if job.name not in done]
     for result in results:
@@ -126,7 +126,7 @@ async def compile_all(
 
     results: list[Compiled] = []
     # What only the end needs is there by then: the first answers take longer than importing it.
-    asyncio.get_running_loop().run_in_executor(None, import_module, ".report", __package__)
+    asyncio.get_running_loop().run_in_executor(None, import_module, ".results", __package__)
     async with cluster as workers:
         for job in jobs:
             if any(prepared.program(name) is None for name in prepared.project.needed(job.name)):

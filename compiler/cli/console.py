@@ -34,6 +34,8 @@ class Exit(IntEnum):
     """The budget is spent; the best program so far is kept."""
     ENVIRONMENT = 4
     """A key, a model or a state folder is missing, or a provider does not answer."""
+    BREAKING = 5
+    """What a program takes or gives changed in a way that breaks its callers (`dspc diff --breaking`)."""
     BUG = 70
     INTERRUPTED = 130
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Exit, exit_code, fail, print_error, print_json, stdout
+from .console import Exit, exit_code, fail, print_error, print_json, stderr, stdout
 from .observing import EventsOption, SpansOption, observing
 from .session import EngineOption, ThreadsOption, TransportChoice, TransportOption, WorkersOption
 from .sources import SourceArgument
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..evaluate.executors.driver import Workers
     from ..evaluate.tasks import Halt
     from ..ir import Project
+    from ..reports.evals import EvalsSeen
 
 
 def evaluate(
@@ -41,22 +42,34 @@ def evaluate(
     ] = None,
     events: EventsOption = None,
     otel: SpansOption = False,
+    rows: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write every row here, with inputs, gold, outputs, score, reason and cost: .csv, .jsonl, .parquet or .html.",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="For machines, with a record per row.")] = False,
 ) -> None:
     """Score what was compiled on the rows of eval blocks. Exits with 1 when a gate does not hold."""
     from ..compile.prepared import Prepared
     from ..data.needs import eval_needs
     from ..project.state import project_root
-    from . import report
+    from ..reports.evals import EvalsSeen
+    from . import results as written
     from .dotenv import fill_environment
     from .session import open_workers
     from .sources import checked, none_of_its_own, own, pick
 
+    if rows is not None:
+        _check_rows(rows)
     _, project = checked(path, lambda project: eval_needs(project, names or own(project.evals)))
     if not project.evals:
         fail(f"{path} declares no eval block")
     if not names and not own(project.evals):
         none_of_its_own(project.evals, "eval", path)
+    if rows is not None:
+        _spare_data(rows, project, path.resolve().parent)
     wanted = [pick(list(project.evals), name, "eval", path) for name in names or own(project.evals)]
     folder = compiled or path.resolve().parent / "compiled"
     blocks = [project.evals[name] for name in wanted]
@@ -66,6 +79,7 @@ def evaluate(
     base = path.resolve().parent
     fill_environment(project_root(path), [lm for program in programs.values() for lm in program.lms.values()])
     prepared = Prepared(project, base, eval_needs(project, wanted))
+    kept = None if rows is None else EvalsSeen(prepared, wanted, programs, base)
     with observing(events, otel) as observers:
         results, cut = asyncio.run(
             evaluate_all(
@@ -80,15 +94,48 @@ def evaluate(
                 quiet=json,
             )
         )
+    if rows is not None and kept is not None:
+        _write_rows(rows, kept, results)
     if json:
-        print_json(report.evals_json(results))
+        print_json(written.evals_json(results))
     else:
-        report.draw_evals(stdout(), results)
+        written.draw_evals(stdout(), results)
     if cut is not None:
         print_error(cut.message, cut.help)
         raise typer.Exit(exit_code(cut))
     if not all(result.passed for result in results):
         raise typer.Exit(Exit.FINDINGS)
+
+
+def _check_rows(path: Path) -> None:
+    from dspec.runtime.errors import InputError
+
+    from ..reports.rowfiles import check_file
+
+    try:
+        check_file(path)
+    except InputError as error:
+        fail(error.message, help=error.help, code=Exit.USAGE)
+
+
+def _spare_data(rows: Path, project: Project, base: Path) -> None:
+    """Leaves where the rows would take the place of a file that a dataset is read from."""
+    for dataset in project.datasets.values():
+        if (base / dataset.source.path).resolve() == rows.resolve():
+            fail(f"{rows} holds the rows of `{dataset.name}`", help="name another file", code=Exit.USAGE)
+
+
+def _write_rows(path: Path, seen: EvalsSeen, results: list[EvalResult]) -> None:
+    """Writes what is known of the evals that came to their end, whether their gates hold or not."""
+    from dspec.runtime.artifact.files import write_whole
+
+    from ..reports.rowfiles import content
+
+    try:
+        write_whole(path, content(path, seen.rows(results), seen.lms))
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror or error}", code=Exit.USAGE)
+    stderr().print(f"wrote {path}", markup=False)
 
 
 async def evaluate_all(

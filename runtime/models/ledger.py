@@ -243,7 +243,7 @@ class Ledger:
             return None
         body, sealed = row
         if isinstance(body, str) and sealed == seal(key, body):
-            return _load(body)
+            return load(body)
         self.damaged += 1
         return None
 
@@ -401,7 +401,7 @@ def dump(answer: Answer) -> str:
     return compact([answer.text, *counts, answer.cost, answer.finish_reason, *more]).decode()
 
 
-def _load(body: str) -> Answer:
+def load(body: str) -> Answer:
     """Reads what `dump` wrote; the seal vouches for its shape."""
     text, input_tokens, output_tokens, estimated, cost, finish_reason, *more = cast(
         "tuple[str, int, int, bool, float | None, str, list[list[str]], str]", tuple(json.loads(body))

@@ -18,7 +18,7 @@ from judging import HEAD, agrees, judged_by, metric
 from scripted import Asked, Script, classifier, group, jitter, learner, rows, scripted
 
 from dspec.compiler import ir
-from dspec.compiler.cli.report import evals_json
+from dspec.compiler.cli.results import evals_json
 from dspec.compiler.data import Example
 from dspec.compiler.evaluate.digests import metric_digest
 from dspec.compiler.evaluate.evaluation import Evaluator

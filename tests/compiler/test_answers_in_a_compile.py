@@ -13,7 +13,7 @@ from rich.console import Console
 from scripted import Asked, classifier, group, jitter, learner
 from stepping import step
 
-from dspec.compiler.cli.report import draw_flaws
+from dspec.compiler.cli.results import draw_flaws
 from dspec.runtime.artifact.artifact import artifact_text
 from dspec.runtime.models.protocol import Answer
 from dspec.runtime.schema.program import Program

@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from dspec.compiler.cli.progress import reporting
-from dspec.compiler.cli.report import spent_line
+from dspec.compiler.cli.results import spent_line
 from dspec.compiler.evaluate.counts import Calls, Range
 from dspec.compiler.evaluate.events import (
     CandidateScored,

@@ -31,7 +31,7 @@ from writing import Model, skill
 
 from dspec.compiler import ir
 from dspec.compiler.check.analysis import analyse
-from dspec.compiler.cli.report import evals_json
+from dspec.compiler.cli.results import evals_json
 from dspec.compiler.data import Example
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.scoring import MetricError

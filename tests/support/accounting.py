@@ -14,7 +14,7 @@ from faulting import FAST
 from server import Call, FakeServer
 
 from dspec.compiler.check.analysis import analyse
-from dspec.compiler.cli.report import compiled_json
+from dspec.compiler.cli.results import compiled_json
 from dspec.compiler.compile.pipeline import Compiled, compile_block, plan_blocks
 from dspec.compiler.evaluate.events import Event, silent
 from dspec.compiler.evaluate.spans import spans
