@@ -32,6 +32,8 @@ COMMANDS = {
     "eval": "evaluate",
     "test": "run_declared",
     "show": "show",
+    "adopt": "adopt",
+    "import": "import_state",
     "export": "export",
     "stubs": "stubs",
     "explain": "explain",
@@ -40,7 +42,7 @@ COMMANDS = {
 }
 """Every command, in the order of the help, and the name of its function or group of commands."""
 
-MODULES = {"eval": "evaluate"}
+MODULES = {"eval": "evaluate", "import": "import_"}
 """Where a command's module is not called like the command."""
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..ir import Project
 
 
-def _one_file(path: Path) -> Path:
+def one_file(path: Path) -> Path:
     """The file that is meant: of a folder the only one in it, folders below left out."""
     if not path.is_dir():
         return path
@@ -38,7 +38,7 @@ SourceArgument = Annotated[
         metavar="FILE",
         help="A .dspec file, or a folder that holds one.",
         show_default=False,
-        callback=_one_file,
+        callback=one_file,
     ),
 ]
 
