@@ -35,6 +35,8 @@ COMMANDS = {
     "diff": "diff",
     "test": "run_declared",
     "show": "show",
+    "adopt": "adopt",
+    "import": "import_state",
     "export": "export",
     "stubs": "stubs",
     "explain": "explain",
@@ -45,7 +47,7 @@ COMMANDS = {
 }
 """Every command, in the order of the help, and the name of its function or group of commands."""
 
-MODULES = {"eval": "evaluate", "serve-model": "serve_model"}
+MODULES = {"eval": "evaluate", "serve-model": "serve_model", "import": "import_"}
 """Where a command's module is not called like the command."""
 
 

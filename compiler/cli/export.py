@@ -1,63 +1,206 @@
-"""`dspc export`: a compiled program in another tool's format."""
+"""`dspc export`: a program in another tool's format."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dspec.runtime.errors import ArtifactError
+
 from .console import Exit, fail, print_json, stderr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from dspec.runtime.schema.ensemble import Runnable
 
 
 class ExportFormat(StrEnum):
     """What a program can be written as."""
 
     DSPY = "dspy"
+    MESSAGES = "messages"
+    OPENAI_JSONL = "openai-jsonl"
 
 
 def export(
-    artifact: Annotated[
-        Path, typer.Argument(metavar="FILE", help="An artifact (.dspc.json).", show_default=False)
+    target: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="An artifact (.dspc.json), or a source (.dspec).", show_default=False
+        ),
     ],
     to: Annotated[
-        ExportFormat, typer.Option(help="`dspy`: what `Module.load` of DSPy 3.4 reads.", show_default=False)
+        ExportFormat,
+        typer.Option(
+            help="`dspy`: what `Module.load` of DSPy 3.4 reads, and, with `-o NAME.py`, the module itself. "
+            "`messages`: the prompt for inputs. `openai-jsonl`: a chat a line, for the rows of a file.",
+            show_default=False,
+        ),
     ],
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Of a .dspec file: the module or program.")
+    ] = None,
     predictor: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ADDRESS=NAME",
-            help="A predictor's name in the DSPy module, as `router=classify.predict`; `self` for a module "
-            "that is a bare `dspy.Predict`. Unless said: its own, with `.predict` after a chain of thought.",
+            metavar="ADDRESS[=NAME]",
+            help="To `dspy`: a predictor's name in the DSPy module, as `router=classify.predict`; `self` for a module "
+            "that is a bare `dspy.Predict`. Unless said: its own, with `.predict` after a chain of thought. "
+            "To the others: whose prompt.",
             show_default=False,
+        ),
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            "-i",
+            help="To `messages`: `name=value`, `@file.json`, or `-` for JSON on standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    rows: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="To `openai-jsonl`: a csv, jsonl, json or parquet file with a column for each input, and for "
+            "outputs that are known.",
         ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to write it; standard output unless said.")
     ] = None,
 ) -> None:
-    """Write a program's instructions and demos for another tool. The module that loads them has the same
-    predictors, with the same fields in the same order."""
-    import json
+    """Write a program for another tool. What that tool has no word for is named, and the exit code is 1."""
+    found, program = opened(target, name)
+    match to:
+        case ExportFormat.DSPY:
+            _dspy(program, found, names(predictor or []), output)
+        case ExportFormat.MESSAGES:
+            _messages(program, inputs or [], _only(predictor), output)
+        case ExportFormat.OPENAI_JSONL:
+            _chats(program, rows, _only(predictor), output)
 
-    from dspec.runtime.artifact.artifact import read_artifact
+
+def opened(target: Path, name: str | None) -> tuple[str, Runnable]:
+    """The program of an artifact or a source, and its name."""
+    if target.suffix != ".dspec":
+        from dspec.runtime.artifact.artifact import read_artifact
+
+        artifact = read_artifact(target, keys_given=lambda _: True)
+        return artifact.name, artifact.program
+    from .sources import checked, pick_program
+
+    _, project = checked(target)
+    chosen = pick_program(project, name, target)
+    return chosen, project.programs[chosen]
+
+
+def _dspy(program: Runnable, name: str, given: dict[str, str], output: Path | None) -> None:
+    from dspec.runtime.artifact.dspy_program import dspy_program
     from dspec.runtime.artifact.dspy_state import dspy_state, left_behind
+
+    if output is None or output.suffix != ".py":
+        _write(json.dumps(dspy_state(program, given), ensure_ascii=False, indent=2) + "\n", output)
+        _leave_saying(left_behind(program))
+        return
+    if given:
+        fail(
+            "`--predictor` names predictors of a module that is there already",
+            help="the one that is written to a .py file has names of its own: leave it out",
+            code=Exit.USAGE,
+        )
+    made = dspy_program(program, name, output.with_suffix(".json").name)
+    _write(
+        json.dumps(dspy_state(program, made.names), ensure_ascii=False, indent=2) + "\n",
+        output.with_suffix(".json"),
+    )
+    _write(made.text, output)
+    _leave_saying(made.lost)
+
+
+def _messages(program: Runnable, given: Sequence[str], predictor: str | None, output: Path | None) -> None:
+    from dspec.runtime.adapters.turns import turn_media
+    from dspec.runtime.application import of_program
+    from dspec.runtime.schema.ensemble import programs
+
+    from ..compile.chatlines import as_messages, chosen_prompt
+    from .run import read_inputs
+
+    row = read_inputs(given, program.inputs, turn_media(programs(program)))
+    with of_program(program) as application:
+        prompts = application.inspect(**row)
+    prompt = chosen_prompt(prompts, predictor)
+    _write(json.dumps(as_messages(prompt), ensure_ascii=False, indent=2) + "\n", output)
+    _leave_saying(_media(program, prompt.predictor))
+
+
+def _chats(program: Runnable, rows: Path | None, predictor: str | None, output: Path | None) -> None:
+    from dspec.runtime.schema.program import Program
+
+    from ..compile.chatlines import chat_lines, rows_of_file
+
+    if rows is None:
+        fail(
+            "`openai-jsonl` is a line for each row",
+            help="say which rows: `--rows FILE.jsonl`",
+            code=Exit.USAGE,
+        )
+    if not isinstance(program, Program):
+        raise ArtifactError("an ensemble asks several programs", help="export one of its members")
+    lines, said = asyncio.run(chat_lines(program, rows_of_file(program, rows), predictor))
+    _write("".join(f"{line}\n" for line in lines), output)
+    for one in said:
+        stderr().print(f"note: {one}", markup=False)
+    _leave_saying(_media(program, predictor))
+
+
+def _media(program: Runnable, predictor: str | None) -> list[str]:
+    """Inputs that messages show as a line of text."""
+    from dspec.runtime.schema.ensemble import programs
+    from dspec.runtime.values.media import medium_kind
+
+    return [
+        f"`{field.name}`: {kind}s are sent as what they are, and stand here as the line that stands for them"
+        for one in programs(program)
+        for address, asked in one.predictors.items()
+        if predictor in (None, address)
+        for field in asked.signature.inputs
+        if (kind := medium_kind(field.type))
+    ]
+
+
+def _write(text: str, output: Path | None) -> None:
     from dspec.runtime.artifact.files import write_whole
 
-    assert to is ExportFormat.DSPY
-    program = read_artifact(artifact).program
-    state = dspy_state(program, names(predictor or []))
-    for loss in left_behind(program):
-        stderr().print(f"not exported: {loss}", markup=False)
-    text = json.dumps(state, ensure_ascii=False, indent=2) + "\n"
     if output is None:
         print_json(text)
         return
     try:
-        write_whole(output, text.encode())
+        write_whole(output, text.encode(errors="surrogatepass"))
     except OSError as error:
         fail(f"{output} cannot be written: {error.strerror or error}", code=Exit.USAGE)
+
+
+def _leave_saying(lost: Iterable[str]) -> None:
+    """Names what was not exported, and leaves with 1 where there is any of it."""
+    told = list(dict.fromkeys(lost))
+    for one in told:
+        stderr().print(f"not exported: {one}", markup=False)
+    if told:
+        raise typer.Exit(Exit.FINDINGS)
+
+
+def _only(predictor: list[str] | None) -> str | None:
+    if predictor and len(predictor) > 1:
+        fail("`--predictor` names one predictor here", code=Exit.USAGE)
+    return predictor[0] if predictor else None
 
 
 def names(given: list[str]) -> dict[str, str]:

@@ -63,6 +63,12 @@ def _training(step: str, done: TrainingDone) -> TrainingRecord:
     )
 
 
+def imported_from(source: Runnable, program: Runnable) -> Provenance:
+    """Of a program whose instructions and demos come from another tool's file: what it was before, and its models."""
+    models = {name: lm.model for name, lm in program.lms.items()}
+    return Provenance(toolchain=f"dspc {_version()}", source=program_digest(source), models=models)
+
+
 class Recipe(TypedDict):
     """What is known of a compile before it has run, by the members of `Provenance`: hashes of what it starts from, and
     the seed."""

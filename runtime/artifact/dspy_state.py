@@ -9,7 +9,7 @@ data: models, addresses, traces and whatever else a file may hold are left where
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from ..errors import ArtifactError
@@ -21,6 +21,7 @@ from ..schema.program import CallStep, Demo, FieldSpec, Predictor, Program, RunS
 from ..schema.types import DictOf, JsonValue, ListOf, OneOf, OptionalOf, Row, TupleOf, Type
 from ..values.media import is_history, medium_kind
 from ..values.values import coerce
+from .dspy_layouts import in_todays_layout
 
 ITSELF = "self"
 """Name of the only predictor of a DSPy module that is a bare `dspy.Predict`: its state has no name."""
@@ -216,9 +217,11 @@ def with_dspy_state(program: Program, state: JsonValue) -> Program:
     """The program with the instructions and demos of a DSPy module's state, and the descriptions of an agent's tools
     where `dspy_state` wrote them into its instructions.
 
-    A state belongs to the predictor that `dspy_state` gives its name or, if there is none, to the one predictor whose
-    fields have the same headings. Raises ArtifactError that says which predictor does not fit, and why.
+    A state belongs to the predictor that `dspy_state` gives its name; else to the one at the end of its path, as
+    `answer.predict` of `rag.answer.predict`; else to the one predictor whose fields have the same headings. States of
+    DSPy before 2.6 are read, too (`dspy_layouts`). Raises ArtifactError that says which predictor does not fit, and why.
     """
+    state, _ = in_todays_layout(state)
     if not isinstance(state, dict):
         raise ArtifactError("is no state that DSPy saved: it holds no object", help=_SAVED)
     if "signature" in state:
@@ -259,24 +262,53 @@ def _assigned(program: Program, states: Mapping[str, JsonValue]) -> dict[str, st
         if named is not None:
             found[address] = named
     left = [name for name in states if name not in found.values()]
-    for address, predictor in program.predictors.items():
-        if address in found or not names_there[address]:
-            continue  # DSPy has no such predictor, so its state says nothing of it
-        alike = [name for name in left if _headings(states[name]) == _titles(predictor)]
-        if len(alike) != 1:
-            names = ", ".join(f"`{_short(name)}`" for name in [*states][:5])
-            raise ArtifactError(
-                f"no predictor in it is `{address}`: it has {names}{' and others' if len(states) > 5 else ''}",
-                help="name the modules as DSPy's are, or give them the same fields",
-            )
-        found[address] = alike[0]
-        left.remove(alike[0])
+    missing = [one for one in program.predictors if one not in found and names_there[one]]
+    # DSPy has no predictor where there is no name, so its state says nothing of it.
+    for fits in (_but_for_dots, _at_the_end, _with_headings):
+        for address in list(missing):
+            alike = [
+                name for name in left if fits(program, address, names_there[address], name, states[name])
+            ]
+            if len(alike) == 1:
+                found[address] = alike[0]
+                left.remove(alike[0])
+                missing.remove(address)
+    if missing:
+        names = ", ".join(f"`{_short(name)}`" for name in (left or [*states])[:5])
+        others = " and others" if len(left or states) > 5 else ""
+        raise ArtifactError(
+            f"no predictor in it is {_listed(missing)}: it has {names}{others}",
+            help="name the modules as DSPy's are, or give them the same fields",
+        )
     if left:
         raise ArtifactError(
-            f"its predictor `{_short(left[0])}` is none of `{program.name}`",
+            f"its predictor {_listed(left)} is none of `{program.name}`"
+            if len(left) == 1
+            else f"its predictors {_listed(left)} are none of `{program.name}`",
             help="name the program that it is a state of",
         )
     return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{_short(name)}`" for name in names[:5]) + (" and others" if len(names) > 5 else "")
+
+
+def _but_for_dots(program: Program, address: str, usual: str, name: str, state: JsonValue) -> bool:
+    """Whether it is the attribute that `dspy_program` makes of a name with a dot, of what is imported."""
+    return re.sub(r"\W", "_", name) == re.sub(r"\W", "_", usual)
+
+
+def _at_the_end(program: Program, address: str, usual: str, name: str, state: JsonValue) -> bool:
+    """Whether a path in DSPy's module ends with the name, an item of a list written as `query_0`."""
+    return f".{_PLACE.sub(_FLAT, name)}".endswith(f".{usual}")
+
+
+_PLACE, _FLAT = re.compile(r"\[['\"]?(\w+)['\"]?\]"), r"_\1"
+
+
+def _with_headings(program: Program, address: str, usual: str, name: str, state: JsonValue) -> bool:
+    return _headings(state) == _titles(program.predictors[address])
 
 
 def _titles(predictor: Predictor) -> list[str]:
@@ -290,6 +322,11 @@ def _fields(state: JsonValue) -> list[JsonValue]:
     return fields if isinstance(fields, list) else []
 
 
+def _has_fields(state: Row) -> bool:
+    signature = state.get("signature")
+    return not (isinstance(signature, dict) and "fields" in signature and signature["fields"] is None)
+
+
 def _headings(state: JsonValue) -> list[JsonValue]:
     return [field.get("prefix") if isinstance(field, dict) else None for field in _fields(state)]
 
@@ -301,7 +338,9 @@ def _restored(program: Program, address: str, state: dict[str, JsonValue]) -> Pr
     signature, instructions = predictor.signature, _instructions(state)
     if instructions is None:
         raise ArtifactError(f"predictor `{address}` has no instructions", help=_SAVED)
-    fields, own = _fields(state), (*signature.inputs, *signature.outputs)
+    own = (*signature.inputs, *signature.outputs)
+    # States of 2.4 have no fields: what is known of them here stays.
+    fields = _fields(state) if _has_fields(state) else [None] * len(own)
     if len(fields) != len(own):
         raise ArtifactError(
             f"predictor `{address}` has {len(fields)} fields there and {len(own)} here: "
@@ -309,7 +348,7 @@ def _restored(program: Program, address: str, state: dict[str, JsonValue]) -> Pr
             help="a state fits a module whose signature has the same fields in the same order",
         )
     titles = _titles(predictor)
-    for place, heading in enumerate(_headings(state)):
+    for place, heading in enumerate(_headings(state) if _has_fields(state) else ()):
         # A heading that somebody chose says nothing; the heading of another field says that the order differs.
         if heading != titles[place] and heading in titles:
             raise ArtifactError(

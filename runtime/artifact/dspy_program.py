@@ -1,0 +1,925 @@
+"""A program as a DSPy 3.4 module: its source in Python, whose `load()` reads the state that `dspy_state` writes.
+
+Whatever DSPy has no word for stays behind and is named: nothing is left out in silence.
+"""
+
+from __future__ import annotations
+
+import inspect
+import keyword
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import cast
+
+from msgspec import Struct, field
+
+from ..errors import ArtifactError
+from ..running.strategies.base import ModuleParts
+from ..running.strategies.table import STRATEGIES, strategy_of
+from ..schema.ensemble import Runnable
+from ..schema.expressions import Apply, BinaryOp, Constant, Expression, Variable
+from ..schema.lms import LM, SENT
+from ..schema.program import (
+    BranchStep,
+    CallStep,
+    Check,
+    CheckStep,
+    EachStep,
+    FieldSpec,
+    Graph,
+    ModuleSpec,
+    NestedSteps,
+    Predictor,
+    Program,
+    Record,
+    RepeatStep,
+    Reward,
+    RunStep,
+    Signature,
+    Step,
+    Tool,
+    ToolStep,
+    ValueStep,
+    canonical,
+    walked,
+)
+from ..schema.types import (
+    DictOf,
+    JsonValue,
+    ListOf,
+    OneOf,
+    OneOfNumbers,
+    OneOfRecords,
+    OptionalOf,
+    RecordRef,
+    Scalar,
+    TupleOf,
+    Type,
+)
+from .dspy_state import dspy_state, left_behind
+from .python_text import PythonText, imports_of, python_literal
+from .stubs import class_name
+
+_SCALARS = {
+    "str": "str",
+    "int": "int",
+    "float": "float",
+    "bool": "bool",
+    "date": "datetime.date",
+    "datetime": "datetime.datetime",
+    "any": "Any",
+    "image": "dspy.Image",
+    "audio": "dspy.Audio",
+    "file": "dspy.File",
+    "history": "dspy.History",
+}
+_BOUNDS = {">=": "ge", ">": "gt", "<=": "le", "<": "lt"}
+_LENGTHS = {">=": "min_length", "<=": "max_length"}
+_IMPORTED = (
+    "dspy",
+    "datetime",
+    "json",
+    "os",
+    "re",
+    "Any",
+    "Literal",
+    "Path",
+    "BaseModel",
+    "Field",
+    "load",
+    "STATE",
+)
+_OPTIONS = {"n": "N", "m": "M", "max_output": "max_output_chars"}
+_KEPT = ("max_iters", "max_llm_calls", "n", "threshold", "fail_count", "max_output")
+"""Options of strategies that DSPy's modules have as well."""
+_BASE = {
+    "ReAct": "extract",
+    "CodeAct": "extract",
+    "ProgramOfThought": "answer",
+    "RLM": "extract",
+    "MultiChainComparison": "chain",
+}
+"""The role whose signature has the instruction of the module's own."""
+_CHAINS = '''class Compared(dspy.Module):
+    """Several chains of thought, and one more call that compares them."""
+
+    def __init__(self, signature: type[dspy.Signature], m: int, temperature: float) -> None:
+        super().__init__()
+        self.chain = dspy.ChainOfThought(signature)
+        self.compare = dspy.MultiChainComparison(signature, M=m)
+        self.m = m
+        self.temperature = temperature
+
+    def forward(self, **inputs: Any) -> dspy.Prediction:
+        settings = [{"temperature": self.temperature, "rollout_id": number} for number in range(self.m)]
+        chains = [self.chain(**inputs, config=one) for one in settings]
+        return self.compare(chains, **inputs)
+'''
+_SETTINGS = '''def settings(**given: Any) -> dict[str, Any]:
+    """How one module asks its model."""
+    return given
+'''
+_VOTES = '''class Voted(dspy.Module):
+    """Several answers to the same inputs; the one that most of them agree on counts."""
+
+    def __init__(self, module: dspy.Module, n: int, field: str | None, temperature: float) -> None:
+        super().__init__()
+        self.module = module
+        self.n = n
+        self.field = field
+        self.temperature = temperature
+
+    def forward(self, **inputs: Any) -> dspy.Prediction:
+        settings = [{"temperature": self.temperature, "rollout_id": number} for number in range(self.n)]
+        return dspy.majority([dict(self.module(**inputs, config=one)) for one in settings], field=self.field)
+'''
+
+
+class DspyProgram(Struct, frozen=True):
+    """The source of a module, the names that its predictors have in the state, and what stayed behind."""
+
+    text: str
+    names: Mapping[str, str]
+    lost: tuple[str, ...]
+
+
+def dspy_program(program: Runnable, name: str, state: str) -> DspyProgram:
+    """The module of a program; `state` is the name of the file that its `load` reads, in the same folder.
+
+    Raises ArtifactError for what `dspy_state` refuses, and for a name that Python cannot have.
+    """
+    dspy_state(program)  # refuses what DSPy's format cannot hold
+    assert isinstance(program, Program)
+    return _Writer(program, name).written(state)
+
+
+class _Writer(Struct):
+    program: Program
+    name: str
+    classes: dict[str, str] = field(default_factory=dict[str, str])
+    """Source of the signatures and records by their names, in order."""
+    named: dict[str, str] = field(default_factory=dict[str, str])
+    """Names of signatures by what they say."""
+    records: dict[str, str] = field(default_factory=dict[str, str])
+    attributes: dict[str, str] = field(default_factory=dict[str, str])
+    """Names of attributes and methods by the keys of what they are."""
+    functions: dict[str, str] = field(default_factory=dict[str, str])
+    imports: dict[str, dict[str, None]] = field(default_factory=dict[str, "dict[str, None]"])
+    """Names that are imported, by module."""
+    taken: set[str] = field(default_factory=lambda: set(_IMPORTED))
+    text: PythonText = field(default_factory=PythonText)
+    lost: list[str] = field(default_factory=list[str])
+    helpers: dict[str, str] = field(default_factory=dict[str, str])
+    rewards: dict[str, str] = field(default_factory=dict[str, str])
+    """Names of rewards by what they are."""
+    used: set[str] = field(default_factory=set[str])
+    """Names of variables in the method that is being written."""
+
+    def written(self, state: str) -> DspyProgram:
+        program = self.program
+        own = self._free(class_name(self.name))
+        for one in (*program.inputs, *program.outputs):
+            _plain(one.name, "field")
+        tried = self._tried()
+        kept = [key for key in (*self._called(), *program.modules) if key not in tried]
+        for key in dict.fromkeys(kept):
+            self.attributes[key] = self._attribute(key)
+        for key in program.graphs:
+            self.attributes[key] = self._attribute(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower())
+        lines = [f"        self.{self.attributes[key]} = {self._made(key)}" for key in dict.fromkeys(kept)]
+        methods = [self._method("forward", program)]
+        methods += [self._method(self.attributes[key], graph) for key, graph in program.graphs.items()]
+        body = "\n\n".join(methods)
+        made = (
+            f"class {own}(dspy.Module):\n    def __init__(self) -> None:\n        super().__init__()\n"
+            + "\n".join(lines)
+            + f"\n\n{body}\n"
+        )
+        loading = self._loading(own, state)
+        for function, most in self.text.missing.items():
+            self.lost.append(
+                f"the function `{function}`, which Python has none for: write `dspec_{function}`"
+            )
+            given = ", ".join(f"value_{place}: Any" for place in range(most))
+            self.functions[f"dspec_{function}"] = (
+                f"def dspec_{function}({given}) -> Any:\n"
+                f'    raise NotImplementedError("write what `{function}` does")\n'
+            )
+        helpers = [*self.text.helpers.values(), *self.helpers.values()]
+        pieces = [*helpers, *self.classes.values(), *self.functions.values(), made, loading]
+        code = "\n\n".join(piece.rstrip("\n") + "\n" for piece in pieces)
+        head = f'"""The program `{_words(self.name)}` for DSPy 3.4, made by `dspc export`: `load()` gives it with its state."""\n'
+        told = self._behind()
+        return DspyProgram(
+            f"{head}\n{self._imports(code)}\n\n{code}", self._names(), tuple(dict.fromkeys(told))
+        )
+
+    def _imports(self, code: str) -> str:
+        standard = ["import datetime"] if re.search(r"\bdatetime\.date", code) else []
+        standard += [one for one in imports_of(code) if one != "from typing import Any"]
+        later = ["from pathlib import Path"]
+        typing = [one for one in ("Any", "Literal") if re.search(rf"\b{one}\b", code)]
+        later += [f"from typing import {', '.join(typing)}"] if typing else []
+        others = ["import dspy"]
+        pydantic = [one for one in ("BaseModel", "Field") if re.search(rf"\b{one}\b", code)]
+        others += [f"from pydantic import {', '.join(pydantic)}"] if pydantic else []
+        own = [
+            f"from {module} import {', '.join(sorted(names))}"
+            for module, names in sorted(self.imports.items())
+        ]
+        groups = [sorted(standard) + later, others, *([own] if own else [])]
+        return "\n\n".join("\n".join(group) for group in groups) + "\n"
+
+    # Names ----------------------------------------------------------------------------------------
+
+    def _free(self, wanted: str) -> str:
+        name = re.sub(r"\W", "_", wanted, flags=re.ASCII) or "it"
+        name = f"_{name}" if name[0].isdigit() else name
+        name = f"{name}_" if keyword.iskeyword(name) else name
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        return name
+
+    def _attribute(self, key: str) -> str:
+        name = re.sub(r"\W", "_", key, flags=re.ASCII)
+        name = f"{name}_" if keyword.iskeyword(name) or hasattr(_Reserved, name) else name
+        while name in self.attributes.values():
+            name += "_"
+        return name
+
+    def _called(self) -> list[str]:
+        """Keys of the predictors that steps or tools call, in the program's order."""
+        own = {address for module in self.program.modules.values() for address in module.predictors.values()}
+        return [address for address in self.program.predictors if address not in own]
+
+    def _tried(self) -> dict[str, str]:
+        """What a module tries and nobody else calls, with that module."""
+        steps = [
+            step for graph in (self.program, *self.program.graphs.values()) for step in walked(graph.steps)
+        ]
+        called = {step.predictor for step in steps if isinstance(step, CallStep)}
+        called |= {step.runs for step in steps if isinstance(step, RunStep)}
+        called |= {tool for module in self.program.modules.values() for tool in module.tools}
+        return {
+            module.runs: key
+            for key, module in self.program.modules.items()
+            if module.runs is not None
+            and module.runs not in called
+            and module.runs not in self.program.graphs
+        }
+
+    def _names(self) -> dict[str, str]:
+        """The predictors' paths in the module, by address."""
+        tried = self._tried()
+        names: dict[str, str] = {}
+
+        def path(key: str) -> str:
+            inside: list[str] = []
+            while key in tried:
+                key = tried[key]
+                inside.append("module")
+            return ".".join((self.attributes.get(key, key), *inside))
+
+        for address, predictor in self.program.predictors.items():
+            inner = strategy_of(predictor).dspy
+            names[address] = f"{path(address)}.{inner}" if inner else path(address)
+        for key, module in self.program.modules.items():
+            for role, address in module.predictors.items():
+                inner = STRATEGIES[module.strategy].roles[role].dspy
+                if inner:
+                    names[address] = f"{path(key)}.{inner}"
+                else:
+                    names.pop(address, None)
+        return names
+
+    # Types ----------------------------------------------------------------------------------------
+
+    def _type(self, kind: Type) -> str:
+        match kind:
+            case Scalar(name=name):
+                return _SCALARS[name]
+            case OneOf(values=values):
+                return f"Literal[{', '.join(map(python_literal, values))}]"
+            case OneOfNumbers(values=values):
+                return f"Literal[{', '.join(map(python_literal, values))}]" if kind.whole else "float"
+            case OptionalOf(item=item):
+                return f"{self._type(item)} | None"
+            case ListOf(item=item):
+                return f"list[{self._type(item)}]"
+            case DictOf(key=key, value=value):
+                return f"dict[{self._type(key)}, {self._type(value)}]"
+            case TupleOf(items=items):
+                return f"tuple[{', '.join(map(self._type, items))}]"
+            case RecordRef(name=name):
+                return self._record(name)
+            case OneOfRecords(records=names):
+                return " | ".join(map(self._record, names))
+
+    def _record(self, name: str) -> str:
+        if name not in self.records:
+            record = self.program.records[name]
+            made = self.records[name] = self._free(name)
+            source = self._record_source(made, record)
+            if re.search(rf"\b{made}\b", source.partition("\n")[2]):
+                source = f"{source}\n\n{made}.model_rebuild()"
+            self.classes[made] = source + "\n"
+        return self.records[name]
+
+    def _record_source(self, made: str, record: Record) -> str:
+        lines = [_docstring(record.description)] if record.description else []
+        if record.description and record.fields:
+            lines.append("")
+        said, left = self._bounds(record.checks, record.fields)
+        for one in record.fields:
+            _plain(one.name, "field")
+            own = [f"description={python_literal(one.description)}"] if one.description else []
+            own += said.get(one.name, [])
+            if one.has_default:
+                value = f"default={python_literal(one.default)}" if own else python_literal(one.default)
+            elif isinstance(one.type, OptionalOf):
+                value = "default=None" if own else "None"
+            else:
+                value = ""
+            default = (
+                f" = Field({', '.join([*([value] if value else []), *own])})"
+                if own
+                else f" = {value}"
+                if value
+                else ""
+            )
+            kind = self._type(one.type)
+            lines.append(
+                f"{one.name}: {python_literal(kind) if record.name == _of_itself(one.type, record.name) else kind}{default}"
+            )
+        self.lost += [f"the record `{record.name}`: {self._check_words(one)}" for one in left]
+        return "\n".join(
+            [f"class {made}(BaseModel):", *(f"    {line}" if line else "" for line in lines or ["pass"])]
+        )
+
+    def _bounds(
+        self, checks: Iterable[Check], fields: Sequence[FieldSpec]
+    ) -> tuple[dict[str, list[str]], list[Check]]:
+        """Checks that Pydantic has a word for, by field, and the others."""
+        names = {one.name for one in fields}
+        said: dict[str, list[str]] = {}
+        left: list[Check] = []
+        for check in checks:
+            pairs = [_bound(one, names) for one in _conjuncts(check.condition)]
+            if all(pairs) and check.kind == "assert":
+                for pair in pairs:
+                    if pair is not None:
+                        said.setdefault(pair[0], []).append(pair[1])
+            else:
+                left.append(check)
+        return said, left
+
+    def _check_words(self, check: Check) -> str:
+        text = PythonText().of(check.condition)
+        return f"`{check.kind} {text if len(text) <= 120 else text[:119] + '…'}`: DSPy has no checks"
+
+    # Signatures -----------------------------------------------------------------------------------
+
+    def _signature(
+        self, signature: Signature, wanted: str, outputs: Sequence[FieldSpec], adds: Iterable[FieldSpec] = ()
+    ) -> str:
+        added = [one for one in outputs if one in adds]
+        kept = [one for one in outputs if one not in added]
+        said, left = self._bounds(signature.checks, kept)
+        self.lost += [f"{signature.name}: {self._check_words(one)}" for one in left]
+        lines = [
+            _docstring("\n".join(text for text in (signature.instruction, *signature.fixed) if text)),
+            "",
+        ]
+        for role, fields in (("Input", signature.inputs), ("Output", kept)):
+            for one in fields:
+                _plain(one.name, "field")
+                own = [f"desc={python_literal(one.description)}"] if one.description else []
+                own += said.get(one.name, []) if role == "Output" else []
+                own += [f"default={python_literal(one.default)}"] if one.has_default else []
+                lines.append(f"{one.name}: {self._type(one.type)} = dspy.{role}Field({', '.join(own)})")
+        body = "\n".join(f"    {line}" if line else "" for line in lines)
+        if body not in self.named:
+            short = class_name(wanted)
+            made = self.named[body] = self._free(f"{short}Signature" if short in self.taken else short)
+            self.classes[made] = f"class {made}(dspy.Signature):\n{body}\n"
+        return self.named[body]
+
+    # Modules --------------------------------------------------------------------------------------
+
+    def _made(self, key: str) -> str:
+        if key in self.program.modules:
+            return self._module(key, self.program.modules[key])
+        return self._predictor(key, self.program.predictors[key])
+
+    def _predictor(self, key: str, predictor: Predictor) -> str:
+        adds = strategy_of(predictor).adds
+        signature = predictor.signature
+        made = self._signature(
+            signature, signature.name if "." not in signature.name else key, signature.outputs, adds
+        )
+        settings = [f"{name}={python_literal(value)}" for name, value in self._settings(key, predictor)]
+        if (
+            settings and predictor.strategy == "ChainOfThought"
+        ):  # whose annotation of them is of something else
+            self.helpers["settings"] = _SETTINGS
+            settings = [f"**settings({', '.join(settings)})"]
+        return f"dspy.{predictor.strategy}({', '.join([made, *settings])})"
+
+    def _settings(self, key: str, predictor: Predictor) -> Iterator[tuple[str, JsonValue]]:
+        if predictor.settings is None:
+            return
+        for name, value in predictor.settings.said.items():
+            if name in ("temperature", "max_tokens", "seed", *SENT):
+                yield (
+                    name,
+                    cast(
+                        "JsonValue",
+                        list(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else value,
+                    ),
+                )
+            elif value is not None:
+                self.lost.append(f"{key}: `{name}`, which `dspy.Predict` has no setting for")
+
+    def _module(self, key: str, module: ModuleSpec) -> str:
+        if module.function is not None:
+            self.lost.append(
+                f"{key}: a function of the project, which calls modules by their names: write it as a module"
+            )
+            made = self._free(class_name(key))
+            given = ", ".join(f"{one.name}: {self._type(one.type)}" for one in module.inputs)
+            self.functions[made] = (
+                f"class {made}(dspy.Module):\n    def forward(self, {given}) -> dspy.Prediction:\n"
+                f'        raise NotImplementedError("write what `{_words(key)}` does")\n'
+            )
+            return f"{made}()"
+        options = {
+            _OPTIONS.get(name, name): value
+            for name, value in module.options.items()
+            if name in _KEPT and value is not None
+        }
+        if module.runs is not None:
+            return self._trying(key, module, options)
+        base = self.program.predictors[module.predictors[_BASE[module.strategy]]].signature
+        adds = STRATEGIES[module.strategy].adds
+        plain = base.model_copy(update={"inputs": module.inputs, "fixed": self._own_fixed(module, base)})
+        signature = self._signature(plain, key, module.outputs, adds)
+        for role, address in module.predictors.items():
+            list(self._settings(address, self.program.predictors[address]))
+            if not STRATEGIES[module.strategy].roles[role].dspy:
+                self._without_place(address, module.strategy, role, signature=plain)
+        if module.strategy == "MultiChainComparison":
+            self.helpers["Compared"] = _CHAINS
+            return f"Compared({signature}, m={module.options['m']!r}, temperature={module.options['temperature']!r})"
+        given = [signature]
+        if module.tools:
+            given.append(f"tools=[{', '.join(self._tool(one, module.strategy) for one in module.tools)}]")
+        if module.strategy == "ReAct":
+            options.pop("max_output_chars", None)
+        if module.strategy in ("ProgramOfThought", "CodeAct"):
+            options = {name: value for name, value in options.items() if name == "max_iters"}
+        given += [f"{name}={python_literal(value)}" for name, value in options.items()]
+        return f"dspy.{module.strategy}({', '.join(given)})"
+
+    def _without_place(self, address: str, strategy: str, role: str, signature: Signature) -> None:
+        """Says of a predictor that DSPy does not have what was tuned of it."""
+        predictor = self.program.predictors[address]
+        parts = ModuleParts(address.rpartition(".")[0], signature, {}, ())
+        if (
+            predictor.demos
+            or predictor.signature.instruction
+            != STRATEGIES[strategy].roles[role].signature(parts).instruction
+        ):
+            self.lost.append(
+                f"{address}: its instruction and demos, since DSPy's {strategy} has no such predictor"
+            )
+
+    def _own_fixed(self, module: ModuleSpec, base: Signature) -> tuple[str, ...]:
+        """The texts that the module's signature itself fixes: those that all of its roles with its instruction share."""
+        others = [
+            self.program.predictors[address].signature
+            for address in module.predictors.values()
+            if self.program.predictors[address].signature.instruction == base.instruction
+        ]
+        return tuple(
+            text for text in base.fixed if len(others) > 1 and all(text in one.fixed for one in others)
+        )
+
+    def _trying(self, key: str, module: ModuleSpec, options: Mapping[str, object]) -> str:
+        assert module.runs is not None
+        tried = module.runs
+        if tried in self.program.graphs:
+            self.lost.append(
+                f"{key}: it tries a whole program, which is no module of its own here: write it as one"
+            )
+            inner = f"self.{self.attributes[tried]}"
+        elif tried in self._tried():
+            inner = self._made(tried)
+        else:
+            inner = f"self.{self.attributes[tried]}"
+        if module.strategy == "Majority":
+            self.helpers["Voted"] = _VOTES
+            named = module.options.get("field")
+            count, heat = (python_literal(module.options[one]) for one in ("n", "temperature"))
+            return f"Voted({inner}, n={count}, field={python_literal(named)}, temperature={heat})"
+        if "advise" in module.predictors:
+            self._without_place(
+                module.predictors["advise"],
+                module.strategy,
+                "advise",
+                self.program.predictors[module.predictors["advise"]].signature,
+            )
+        reward = "None" if module.reward is None else self._reward(module.reward)
+        given = [
+            f"module={inner}",
+            f"N={options['N']!r}",
+            f"reward_fn={reward}",
+            f"threshold={options['threshold']!r}",
+        ]
+        if "fail_count" in options:
+            given.append(f"fail_count={options['fail_count']!r}")
+        return f"dspy.{module.strategy}({', '.join(given)})"
+
+    def _reward(self, reward: Reward) -> str:
+        known = self.rewards.get(canonical(reward))
+        if known is not None:
+            return known
+        name = self.rewards[canonical(reward)] = self._free(re.sub(r"\W", "_", reward.name))
+        if reward.judges:
+            self.lost.append(f"the reward `{reward.name}`: its judges: write `{name}`")
+            self.functions[name] = (
+                f"def {name}(args: dict[str, Any], pred: dspy.Prediction) -> float:\n"
+                f'    raise NotImplementedError("write what `{_words(reward.name)}` asks")\n'
+            )
+            return name
+        lines = (
+            [f"    {reward.pred} = dspy.Prediction(**args, **dict(pred))"]
+            if reward.pred != "pred"
+            else ["    pred = dspy.Prediction(**args, **dict(pred))"]
+        )
+        names: dict[str, str] = {}
+        for one in reward.lets:
+            plain = re.sub(r"\W", "_", one.name)
+            names[one.name] = plain
+            lines.append(f"    {plain} = {self.text.of(one.value, names)}")
+        lines.append(f"    return float({self.text.of(reward.score, names)})")
+        self.functions[name] = "\n".join(
+            [f"def {name}(args: dict[str, Any], pred: dspy.Prediction) -> float:", *lines, ""]
+        )
+        if reward.feedback is not None:
+            self.lost.append(
+                f"the reward `{reward.name}`: its feedback, for which DSPy's rewards have no place"
+            )
+        return name
+
+    def _tool(self, key: str, strategy: str) -> str:
+        if key in self.program.tools:
+            return self._function(self.program.tools[key])
+        if strategy == "CodeAct":  # it takes functions whose source it can read, and nothing else
+            called = self.program.predictors.get(key)
+            fields = called.signature.inputs if called is not None else self._inputs(key)
+            lost = f"a module as a tool of DSPy's CodeAct, which takes functions: write `{key}`"
+            return self._stub(key, fields, None, f"`{key}`", lost)
+        return f"dspy.Tool(self.{self.attributes.get(key, key)}, name={python_literal(key)})"
+
+    def _inputs(self, key: str) -> tuple[FieldSpec, ...]:
+        module = self.program.modules.get(key)
+        return module.inputs if module is not None else self.program.graphs[key].inputs
+
+    def _stub(self, key: str, fields: Sequence[FieldSpec], output: Type | None, what: str, lost: str) -> str:
+        """A function that is to be written."""
+        name = re.sub(r"\W", "_", key)
+        if name not in self.functions:
+            given = ", ".join(
+                f"{_plain(one.name, 'input')}: {self._type(one.type)}{_default(one)}" for one in fields
+            )
+            gives = "Any" if output is None else self._type(output)
+            described = self.program.tools[key].description if key in self.program.tools else ""
+            self.functions[name] = (
+                f"def {name}({given}) -> {gives}:\n    {_docstring(described or f'The tool `{key}`.')}\n"
+                f'    raise NotImplementedError("write what {_words(what)} does")\n'
+            )
+            self.lost.append(lost)
+        return name
+
+    def _function(self, tool: Tool) -> str:
+        name = re.sub(r"\W", "_", tool.name)
+        given = str(tool.options.get("function", ""))
+        module, _, function = given.partition(":")
+        if (
+            tool.source == "python"
+            and module
+            and all(part.isidentifier() for part in (*module.split("."), function))
+        ):
+            alias = "" if function == name else f" as {name}"
+            self.imports.setdefault(module, {})[f"{function}{alias}"] = None
+            self.taken.add(name)
+            return name
+        source = f"a `{tool.source}` source: write the function `{name}`"
+        return self._stub(
+            tool.name,
+            tool.inputs,
+            tool.output,
+            f"the `{tool.source}` tool",
+            f"the tool `{tool.name}`: {source}",
+        )
+
+    # Steps ----------------------------------------------------------------------------------------
+
+    def _method(self, name: str, graph: Graph) -> str:
+        inputs, steps, returns = graph.inputs, graph.steps, graph.returns
+        self.used = {"self"}
+        names = {one.name: self._variable(one.name) for one in inputs}
+        given = [f"{names[one.name]}: {self._type(one.type)}{_default(one)}" for one in inputs]
+        given.sort(key=lambda text: " = " in text)
+        lines: list[str] = []
+        self._steps(steps, names, lines, "        ")
+        out = ", ".join(
+            f"{_plain(one, 'output')}={self.text.of(value, names)}" for one, value in returns.items()
+        )
+        lines.append(f"        return dspy.Prediction({out})")
+        return "\n".join([f"    def {name}({', '.join(['self', *given])}) -> dspy.Prediction:", *lines])
+
+    def _variable(self, name: str) -> str:
+        plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+        plain = f"{plain}_" if keyword.iskeyword(plain) or plain in self.taken else plain
+        while plain in self.used:
+            plain += "_"
+        self.used.add(plain)
+        return plain
+
+    def _steps(self, steps: Iterable[Step], names: dict[str, str], lines: list[str], indent: str) -> None:
+        for step in steps:
+            match step:
+                case CallStep():
+                    self._set(
+                        step.name,
+                        f"self.{self.attributes[step.predictor]}({self._given(step.arguments, names)})",
+                        names,
+                        lines,
+                        indent,
+                    )
+                case RunStep():
+                    self._set(
+                        step.name,
+                        f"self.{self.attributes[step.runs]}({self._given(step.arguments, names)})",
+                        names,
+                        lines,
+                        indent,
+                    )
+                case ToolStep():
+                    function = self._function(self.program.tools[step.tool])
+                    self._set(
+                        step.name, f"{function}({self._given(step.arguments, names)})", names, lines, indent
+                    )
+                case ValueStep():
+                    self._set(step.name, self.text.of(step.value, names), names, lines, indent)
+                case CheckStep():
+                    self.lost.append(f"the program's {self._check_words(step.check)}")
+                    lines.append(
+                        f"{indent}# Not exported: {step.check.kind} {PythonText().of(step.check.condition, names)[:200]}"
+                    )
+                case BranchStep():
+                    self._branch(step, names, lines, indent)
+                case EachStep():
+                    self._each(step, names, lines, indent)
+                case RepeatStep():
+                    self._repeat(step, names, lines, indent)
+
+    def _set(self, name: str, value: str, names: dict[str, str], lines: list[str], indent: str) -> None:
+        names[name] = self._variable(name)
+        lines.append(f"{indent}{names[name]} = {value}")
+
+    def _given(self, arguments: Mapping[str, Expression], names: Mapping[str, str]) -> str:
+        return ", ".join(
+            f"{_plain(one, 'input')}={self.text.of(value, names)}" for one, value in arguments.items()
+        )
+
+    def _nested(
+        self, nested: NestedSteps, target: str, names: dict[str, str], lines: list[str], indent: str
+    ) -> None:
+        inner = dict(names)
+        self._steps(nested.steps, inner, lines, indent)
+        lines.append(f"{indent}{target} = {self.text.of(nested.value, inner)}")
+
+    def _branch(self, step: BranchStep, names: dict[str, str], lines: list[str], indent: str) -> None:
+        target = self._variable(step.name)
+        lines.append(f"{indent}if {self.text.of(step.condition, names)}:")
+        self._nested(step.consequence, target, names, lines, f"{indent}    ")
+        lines.append(f"{indent}else:")
+        self._nested(step.alternative, target, names, lines, f"{indent}    ")
+        names[step.name] = target
+
+    def _each(self, step: EachStep, names: dict[str, str], lines: list[str], indent: str) -> None:
+        target, variable = self._variable(step.name), self._variable(step.variable)
+        lines.append(f"{indent}{target} = []")
+        lines.append(f"{indent}for {variable} in {self.text.of(step.iterable, names)}:")
+        inner = {**names, step.variable: variable}
+        self._steps(step.body.steps, inner, lines, f"{indent}    ")
+        lines.append(f"{indent}    {target}.append({self.text.of(step.body.value, inner)})")
+        names[step.name] = target
+
+    def _repeat(self, step: RepeatStep, names: dict[str, str], lines: list[str], indent: str) -> None:
+        inner = dict(names)
+        for name, value in step.start.items():
+            inner[name] = self._variable(name)
+            lines.append(f"{indent}{inner[name]} = {self.text.of(value, names)}")
+        lines.append(f"{indent}for _ in range({step.times}):")
+        rounds = dict(inner)
+        deeper = f"{indent}    "
+        before = len(lines)
+        self._steps(step.steps, rounds, lines, deeper)
+        if step.until is not None:
+            last = [
+                f"{deeper}    {inner[name]} = {self.text.of(value, rounds)}"
+                for name, value in step.last.items()
+            ]
+            lines += [f"{deeper}if {self.text.of(step.until, rounds)}:", *last, f"{deeper}    break"]
+        self._steps(step.then, rounds, lines, deeper)
+        again = [(inner[name], self.text.of(value, rounds)) for name, value in step.again.items()]
+        if again:
+            lines.append(
+                f"{deeper}{', '.join(name for name, _ in again)} = {', '.join(value for _, value in again)}"
+            )
+        if len(lines) == before:
+            lines.append(f"{deeper}pass")
+        if step.value is not None:
+            self._set(step.name, self.text.of(step.value, inner), names, lines, indent)
+        else:
+            state = ", ".join(f"{_plain(name, 'name')}={inner[name]}" for name in step.start)
+            self._set(step.name, f"dspy.Prediction({state})", names, lines, indent)
+
+    # Loading --------------------------------------------------------------------------------------
+
+    def _loading(self, own: str, state: str) -> str:
+        models = {name: lm for name, lm in self.program.lms.items() if not lm.model.startswith("embedded/")}
+        asked = {
+            address: predictor.lm
+            for address, predictor in self.program.predictors.items()
+            if predictor.lm in models
+        }
+        wanted = list(dict.fromkeys(asked.values()))
+        lines = [
+            f"STATE = Path(__file__).with_name({python_literal(state)})",
+            "",
+            "",
+            f"def load(state: Path = STATE, lm: dspy.LM | None = None) -> {own}:",
+            '    """The program with its state, on its own models, or all of it on another one."""',
+            f"    program = {own}()",
+            "    program.load(state)",
+            "    if lm is not None:",
+            "        program.set_lm(lm)",
+            "        return program",
+        ]
+        if len(wanted) == 1:
+            lines.append(f"    program.set_lm({self._lm(models[wanted[0]])})")
+        elif wanted:
+            names = self._names()
+            lines.append("    models = {")
+            lines += [f"        {python_literal(name)}: {self._lm(models[name])}," for name in wanted]
+            lines.append("    }")
+            lines.append("    asked = {")
+            lines += [
+                f"        {python_literal(names[address])}: {python_literal(name)},"
+                for address, name in asked.items()
+                if address in names
+            ]
+            lines.append("    }")
+            lines += [
+                "    for name, predictor in program.named_predictors():",
+                "        predictor.lm = models[asked[name]]",
+            ]
+        return "\n".join([*lines, "    return program", ""])
+
+    def _lm(self, lm: LM) -> str:
+        given: list[str] = [python_literal(lm.model)]
+        for name in ("temperature", "max_tokens", "seed", *SENT):
+            value = getattr(lm, name)
+            if value is not None:
+                given.append(f"{name}={python_literal(value)}")
+        if lm.api_base is not None:
+            given.append(f"api_base={python_literal(lm.api_base)}")
+        for name, variable in (("api_key", lm.api_key_env), ("api_base", lm.api_base_env)):
+            if variable is not None:
+                given.append(f"{name}=os.getenv({python_literal(variable)})")
+        if lm.retry_said:
+            given.append(f"num_retries={lm.retry}")
+        return f"dspy.LM({', '.join(given)})"
+
+    def _behind(self) -> list[str]:
+        """What stays behind, of the format, of the models and of what was written here."""
+        mine = set(self.lost)
+        settings = ("its model's own reasoning", "what the labels of")
+        told = [one for one in left_behind(self.program) if any(mark in one for mark in settings)]
+        for name, lm in self.program.lms.items():
+            told += [f"lm `{name}`: {one}" for one in _lm_losses(lm)]
+        return [*told, *(one for one in self.lost if one in mine)]
+
+
+class _Reserved:
+    """Attributes that a `dspy.Module` has of its own."""
+
+    forward = aforward = acall = named_predictors = predictors = set_lm = get_lm = save = load = None
+    dump_state = load_state = named_parameters = parameters = deepcopy = reset_copy = batch = (
+        inspect_history
+    ) = None
+    callbacks = history = map_named_predictors = named_sub_modules = None
+
+
+def _lm_losses(lm: LM) -> Iterator[str]:
+    if lm.model.startswith("embedded/"):
+        yield "the offline learner, which only this project has: give `load` an `lm`"
+        return
+    if lm.adapter != "chat":
+        yield f"the layout `{lm.adapter}`: `dspy.configure(adapter=…)` has it for the whole application"
+    for name, value in (
+        ("fallback", lm.fallback),
+        ("on_unreadable", lm.on_unreadable),
+        ("extract", lm.extract),
+        ("tool_calls", lm.tool_calls),
+        ("rpm", lm.rpm),
+        ("tpm", lm.tpm),
+        ("max_parallel", lm.max_parallel),
+        ("hedge", lm.hedge),
+        ("headers", lm.headers or lm.headers_env),
+        ("extra", lm.extra),
+        ("api_version", lm.api_version),
+    ):
+        if value:
+            yield f"`{name}`, which `dspy.LM` has no setting for"
+    if lm.parse == "strict":
+        yield "`parse`: DSPy reads answers in its own way"
+    if lm.custom_endpoint:
+        yield "where it is served: give `load` an `lm`"
+
+
+def _default(field: FieldSpec) -> str:
+    """What an argument is where it is not given."""
+    if field.has_default:
+        return f" = {python_literal(field.default)}"
+    return " = None" if isinstance(field.type, OptionalOf) else ""
+
+
+def _conjuncts(node: Expression) -> list[Expression]:
+    if isinstance(node, BinaryOp) and node.operator == "and":
+        return [*_conjuncts(node.left), *_conjuncts(node.right)]
+    return [node]
+
+
+def _bound(node: Expression, names: set[str]) -> tuple[str, str] | None:
+    """The field that a comparison bounds, and Pydantic's word for it."""
+    if not isinstance(node, BinaryOp):
+        return None
+    left, operator, right = node.left, node.operator, node.right
+    if isinstance(left, Constant):
+        turned = {"<=": ">=", "<": ">", ">=": "<=", ">": "<"}.get(operator)
+        if turned is None:
+            return None
+        left, operator, right = right, turned, left
+    if (
+        not isinstance(right, Constant)
+        or isinstance(right.value, bool)
+        or not isinstance(right.value, int | float)
+    ):
+        return None
+    match left:
+        case Variable(name=name) if name in names and operator in _BOUNDS:
+            return name, f"{_BOUNDS[operator]}={python_literal(right.value)}"
+        case Apply(function="len", arguments=(Variable(name=name),)) if (
+            name in names and operator in _LENGTHS
+        ):
+            return name, f"{_LENGTHS[operator]}={python_literal(right.value)}"
+        case _:
+            return None
+
+
+def _of_itself(kind: Type, name: str) -> str:
+    """The record's name where the type holds the record itself."""
+    match kind:
+        case RecordRef(name=own):
+            return own if own == name else ""
+        case ListOf(item=item) | OptionalOf(item=item) | DictOf(value=item):
+            return _of_itself(item, name)
+        case _:
+            return ""
+
+
+def _plain(name: str, what: str) -> str:
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise ArtifactError(
+            f"the {what} `{name[:80]}` cannot be called so in Python", help="rename it in the source"
+        )
+    return name
+
+
+def _docstring(text: str) -> str:
+    """A text that may be anything, as the documentation of a class, whose lines are indented by four."""
+    plain = all(one.isprintable() or one == "\n" for one in text) and '"""' not in text and "\\" not in text
+    indented = text.replace("\n", "\n    ")
+    if plain and text and not text.endswith('"') and inspect.cleandoc(indented) == text:
+        return '"""' + re.sub(r"\n +\n", "\n\n", indented) + '"""'
+    return python_literal(text)
+
+
+def _words(text: str) -> str:
+    return re.sub(r'["\\\n]', " ", text)[:80]
