@@ -108,7 +108,7 @@ class LM(RequestParameters):
     """Seconds for one attempt, connection and whole answer included."""
     retry: int = RETRY
     """Further attempts after a retryable failure."""
-    retry_said: bool = Field(False, exclude_if=_empty)
+    retry_said: bool = Field(default=False, exclude_if=_empty)
     """True where somebody wrote what is the default: then it is exactly that."""
     fallback: tuple[str, ...] = ()
     rpm: int | None = None

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from dspec.runtime.schema.types import JsonValue
 
-from ...optimizers.table import ALIASES, INSTEAD, NOT_YET, SPECS
+from ...optimizers.table import ALIASES, INSTEAD, SPECS
 from .callables import CalledPart
 from .drafts import Draft, Unread, literal, plain_name, quoted
 from .python_source import GETENV, PythonFile, constant, line_of, text_of
@@ -283,8 +283,8 @@ class Chains(Struct):
             return
         name = self.file.framework(optimizer.func)
         name = ALIASES.get(name, name)
-        if name in NOT_YET or name in INSTEAD:
-            raise Unread(f"`{name}`: {NOT_YET.get(name) or INSTEAD[name]}", call.lineno)
+        if name in INSTEAD:
+            raise Unread(f"`{name}`: {INSTEAD[name]}", call.lineno)
         if name not in SPECS:
             return
         given = {one.arg: one.value for one in (*optimizer.keywords, *call.keywords) if one.arg is not None}
