@@ -62,12 +62,11 @@ class Protocol(LanguageServerProtocol):
 
     def structure_message(self, data: dict[str, Any]) -> Any:
         """A message from its JSON. A request with a body that makes no sense is answered with an error, and so is one with the
-        name of a notification."""
+        name of a notification, which is obeyed all the same."""
         number, known = data.get("id"), types.METHOD_TO_TYPES.get(str(data.get("method")))
-        if isinstance(number, int | str) and known is not None and known[1] is None:
+        if isinstance(number, int | str) and known is not None and not hasattr(known[0], "id"):
             error = JsonRpcInvalidRequest(f"{data['method']} is a notification")
             self._send_response(number, error=error.to_response_error())
-            raise error
         try:
             return super().structure_message(data)
         except (JsonRpcInvalidParams, JsonRpcInternalError):
