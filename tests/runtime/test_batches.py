@@ -29,7 +29,7 @@ from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.models.limits import Backoff
 from dspec.runtime.models.prices import price
 from dspec.runtime.models.protocol import Message, Request
-from dspec.runtime.models.transports.batched import BatchRecord, key_of
+from dspec.runtime.models.transports.batched import BatchRecord, name_of
 from dspec.runtime.schema.program import LM
 
 
@@ -222,7 +222,7 @@ async def test_one_that_never_came_so_far_is_made_anew(tmp_path: Path) -> None:
     async with BatchServer(echo) as server:
         request = said("a", lm(server.url))
         (tmp_path / "batches").mkdir()
-        record = BatchRecord("1-x", server.url, "openai/fake", "chat", [key_of(request)], time.time())
+        record = BatchRecord("1-x", server.url, "openai/fake", "chat", [name_of(request)], time.time())
         (tmp_path / "batches" / "1-x.json").write_bytes(msgspec.json.encode(record))
         (tmp_path / "batches" / "2-y.json").write_bytes(b'{"damaged')
         async with engine(tmp_path) as made:

@@ -99,7 +99,7 @@ class Sheet:
 
     def count(self) -> int | None:
         """How many rows there are; None where only reading them all would tell."""
-        if self.kind not in ("csv", "jsonl"):
+        if self.kind == "json":
             return None
         with self.path.open("rb") as file:
             return self._read.count(file, self._source)

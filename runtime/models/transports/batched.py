@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import hashlib
 import json
 import secrets
 import time
@@ -31,7 +30,7 @@ from ...errors import ConfigurationError, ProviderError, RateLimited, Refused, U
 from ...schema.types import JsonValue
 from ..compact import compact
 from ..endpoints import Endpoint, split_model
-from ..protocol import Answer, Request
+from ..protocol import Answer, Request, key_of
 from .answers import answer_in, failure, may_be_left_out, read_embedding
 from .litellm import load_litellm, provider_failure
 from .parts import messages_of
@@ -106,7 +105,7 @@ class BatchTransport:
             raise self._unusable(error) from error
 
     async def complete(self, request: Request) -> Answer:
-        key = key_of(request)
+        key = name_of(request)
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[Answer] = loop.create_future()
         job = self._jobs.get(key)
@@ -417,9 +416,9 @@ class _Job:
                     answered.set_exception(copy.copy(error))
 
 
-def key_of(request: Request) -> str:
+def name_of(request: Request) -> str:
     """What a request is called in a batch: a digest of all that determines its answer."""
-    return hashlib.sha256(request.identity().encode(errors="surrogatepass")).hexdigest()[:48]
+    return key_of(request).hex()[:48]
 
 
 def _records(folder: Path, address: str) -> Iterable[BatchRecord]:
