@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from dspec.runtime.errors import ProviderError, Refused, Stopped, Unavailable
 from dspec.runtime.models.endpoints import Endpoint, resolve, split_model
-from dspec.runtime.models.transports.litellm import load_litellm, problem_of
+from dspec.runtime.models.transports.litellm import load_litellm, provider_failure
 from dspec.runtime.schema.lms import LM
 
 from .. import ir
@@ -206,7 +206,7 @@ class _Calls:
         try:
             answer = await call
         except Exception as error:  # noqa: BLE001  LiteLLM lets through what its providers' libraries raise
-            raise problem_of(error, self._endpoint) from None
+            raise provider_failure(error, self._endpoint) from None
         plain: object = answer.model_dump() if hasattr(answer, "model_dump") else answer
         if not isinstance(plain, dict):
             raise Unavailable("the provider's answer cannot be read")

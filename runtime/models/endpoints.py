@@ -102,8 +102,8 @@ PROVIDERS: dict[str, Provider] = {
     "deepseek": Provider(None, ("DEEPSEEK_API_BASE",), ("DEEPSEEK_API_KEY",)),
     "xai": Provider(None, ("XAI_API_BASE",), ("XAI_API_KEY",)),
     "cohere": Provider(None, ("COHERE_API_BASE",), ("COHERE_API_KEY", "CO_API_KEY")),
-    "azure": Provider(None, ("AZURE_API_BASE",), ("AZURE_API_KEY",), needs_key=False, batches=True),
     "local": Provider(None, needs_key=False, free=True),
+    "azure": Provider(None, ("AZURE_API_BASE",), ("AZURE_API_KEY",), needs_key=False, batches=True),
 }
 """By the prefix of a model string. A prefix that is not here goes to LiteLLM with what it finds itself."""
 

@@ -30,6 +30,7 @@ def _environment() -> ModuleType:
 
 
 PYTHON = _environment().ready()
+DSPC = [str(PYTHON), "-c", "from dspec.compiler.cli.main import main; main()"]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("training"),
@@ -75,7 +76,7 @@ optimize above {
 
 def dspc(folder: Path, *arguments: str, code: int | None = 0) -> str:
     done = subprocess.run(
-        [str(PYTHON), "-m", "dspec.compiler.cli.main", *arguments],
+        [*DSPC, *arguments],
         cwd=folder,
         env=ENVIRONMENT,
         capture_output=True,
@@ -165,7 +166,7 @@ def test_a_compile_that_was_killed_goes_on_with_the_last_epoch(project: Path) ->
     """The process that trains ends with the compile; the next one takes up its state, and trains less."""
     before = set((project / ".dspec" / "training").iterdir())
     running = subprocess.Popen(
-        [str(PYTHON), "-m", "dspec.compiler.cli.main", "compile", "notes.dspec", "again"],
+        [*DSPC, "compile", "notes.dspec", "again"],
         cwd=project,
         env=ENVIRONMENT,
         stdout=subprocess.DEVNULL,
@@ -230,9 +231,7 @@ def test_a_served_model_gives_the_answers_of_the_process(project: Path) -> None:
     folder = next((project / "compiled").glob("tuned.weights-*"))
     server = subprocess.Popen(
         [
-            str(PYTHON),
-            "-m",
-            "dspec.compiler.cli.main",
+            *DSPC,
             "serve-model",
             str(folder),
             "--port",

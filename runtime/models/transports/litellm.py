@@ -149,12 +149,6 @@ def provider_failure(error: Exception, endpoint: Endpoint, sent: Sequence[str] =
     return failure(status, message, endpoint, _retry_after(error), sent)
 
 
-def problem_of(error: Exception, endpoint: Endpoint) -> ProviderError:
-    """The same of a call other than for an answer, `billable` where what was asked for may have begun."""
-    problem = provider_failure(error, endpoint)
-    return billable(problem, None) if _reached(error) else problem
-
-
 def _chunk(chunk: Any) -> JsonValue:
     """A part of a stream, as the OpenAI protocol has it."""
     found = chunk.model_dump(warnings=False, exclude_none=True) if hasattr(chunk, "model_dump") else None
