@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields, is_dataclass
 
+import msgspec
 from pydantic_core import PydanticSerializationError, to_json
 
 
@@ -25,6 +26,14 @@ def compact(value: object) -> bytes:
     if b"NaN" not in text and b"Infinity" not in text:
         return text
     return json.dumps(value, allow_nan=False, default=_plain).encode()
+
+
+def read_compact(text: str | bytes) -> object:
+    """The value that JSON says, as the standard library reads it, in a fraction of the time. Raises ValueError."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError):
+        return json.loads(text)  # which takes half of a surrogate pair
 
 
 def _plain(value: object) -> dict[str, object]:

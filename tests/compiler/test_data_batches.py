@@ -153,7 +153,10 @@ def test_csv(
     lines = ["text,label", *(",".join(map(quoted, cells)) for cells in records)]
     write(tmp_path, "rows.csv", end.join(lines) + end + rest)
     declared = dataset("rows.csv", *specs[1], inputs=specs[0])
-    with patch.object(csv_file, "_AT_ONCE", at_once):
+    with (
+        patch.object(csv_file, "_AT_ONCE", at_once),
+        patch("dspec.compiler.data.opening._BLOCK_BYTES", 3 * at_once + most),
+    ):
         same_both_ways(declared, tmp_path, most)
         same_both_ways(declared, tmp_path)
 
