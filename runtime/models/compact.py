@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, is_dataclass
+from typing import cast
 
 import msgspec
 from pydantic_core import PydanticSerializationError, to_json
+
+from ..schema.types import JsonValue
 
 
 def compact(value: object) -> bytes:
@@ -28,12 +31,12 @@ def compact(value: object) -> bytes:
     return json.dumps(value, allow_nan=False, default=_plain).encode()
 
 
-def read_compact(text: str | bytes) -> object:
+def read_compact(text: str | bytes) -> JsonValue:
     """The value that JSON says, as the standard library reads it, in a fraction of the time. Raises ValueError."""
     try:
-        return msgspec.json.decode(text)
+        return cast("JsonValue", msgspec.json.decode(text))
     except (msgspec.DecodeError, UnicodeError):
-        return json.loads(text)  # which takes half of a surrogate pair
+        return cast("JsonValue", json.loads(text))  # which takes half of a surrogate pair
 
 
 def _plain(value: object) -> dict[str, object]:
