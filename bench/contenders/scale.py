@@ -1,5 +1,6 @@
 """The same at scale by other means: one process each, for `scale.py`.
 
+    python bench/contenders/scale.py write-rows FOLDER ROWS
     python bench/contenders/scale.py raw-csv|raw-jsonl|raw-parquet|dspy-csv FILE
     python bench/contenders/scale.py parse FOLDER
     python bench/contenders/scale.py hits-dspec ARTIFACT CALLS | hits-dspy URL CALLS
@@ -14,6 +15,29 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+LABELS = ("billing", "refund", "shipping", "account_access")
+
+
+def write_rows(folder: str, rows: str) -> None:
+    import csv
+    import random
+
+    import polars
+
+    place = Path(folder)
+    dice = random.Random(1)
+    words = [f"word{number}" for number in range(3_000)]
+    with (place / "rows.csv").open("w", newline="") as table, (place / "rows.jsonl").open("w") as objects:
+        writer = csv.writer(table)
+        writer.writerow(["text", "intent"])
+        for number in range(int(rows)):
+            more = ", and more" if number % 3 == 0 else ""
+            text = f"Message {number}: {' '.join(dice.choices(words, k=8))}{more}"
+            label = LABELS[dice.randrange(4)]
+            writer.writerow([text, label])
+            objects.write(json.dumps({"text": text, "intent": label}) + "\n")
+    polars.read_csv(place / "rows.csv").write_parquet(place / "rows.parquet")
 
 
 def raw_csv(path: str) -> None:
@@ -107,6 +131,7 @@ def hits_dspy(url: str, calls: str) -> None:
 
 
 WAYS = {
+    "write-rows": write_rows,
     "raw-csv": raw_csv,
     "raw-jsonl": raw_jsonl,
     "raw-parquet": raw_parquet,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePath
 from types import MappingProxyType
@@ -190,8 +190,9 @@ class _Gathered:
                 self.row(raw)
             return
         if self._table.columns is None:
-            self.present.update(name for name in self._columns if name in batch.names)
-            _count_keys(self.keys, dict.fromkeys(batch.names))
+            for shape in batch.shapes:
+                self.present.update(name for name in self._columns if name in shape)
+                _count_keys(self.keys, shape)
         for name, cells in found.items():
             self._columns[name].extend(cells)
         self._indexes.extend(range(self.seen, self.seen + batch.count))
@@ -203,7 +204,10 @@ class _Gathered:
             return None
         found: dict[str, Cells] = {}
         for spec in self._usable:
-            given = batch.column(spec.name) if spec.name in batch.names else None
+            have = [spec.name in shape for shape in batch.shapes]
+            if any(have) and not all(have):
+                return None
+            given = batch.column(spec.name) if any(have) else None
             cells = typed_column(given, batch.count, spec, self._known[spec.name])
             if cells is None:
                 return None
@@ -220,7 +224,7 @@ def _absent_from_header(specs: tuple[FieldSpec, ...], table: Table) -> list[str]
     return [spec.name for spec in specs if spec.name not in table.columns and not spec.has_default]
 
 
-def _count_keys(keys: Counter[str], values: Mapping[str, object]) -> None:
+def _count_keys(keys: Counter[str], values: Iterable[str]) -> None:
     """Keys that rows name, for the message about a missing column; bounded against hostile opening."""
     for name in values:
         if name in keys or len(keys) < 200:
@@ -250,15 +254,18 @@ def renamed(table: Table, columns: Mapping[str, str]) -> Table:
 
 
 def _renamed(batch: Batch, columns: Mapping[str, str]) -> Batch:
-    column, names = batch.column, batch.names
+    column = batch.column
     return Batch(
         batch.count,
         lambda: list(_renamed_rows(iter(batch.each()), columns)),
         batch.numbers,
-        (
-            *(name for name in names if name not in columns),
-            *(name for name, source in columns.items() if source in names),
-        ),
+        [
+            (
+                *(name for name in shape if name not in columns),
+                *(name for name, source in columns.items() if source in shape),
+            )
+            for shape in batch.shapes
+        ],
         None if column is None else lambda name: column(columns.get(name, name)),
     )
 

@@ -180,9 +180,10 @@ def inputs_digests(rows: Rows) -> Iterator[str]:
 
 def rows_digest(rows: Rows) -> str:
     """What rows are, in their order: the digest of the list of theirs."""
-    each = (row.digest for row in rows)
     if isinstance(rows, ColumnarRows):
         each = map(_sha256, rows.texts((*rows.inputs, *rows.labels)))
+    else:
+        each = (row.digest for row in rows)
     total = hashlib.sha256(b"[")
     ahead = ""
     while some := ",".join(f'"{one}"' for one in islice(each, _AT_ONCE)):

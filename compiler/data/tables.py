@@ -47,14 +47,14 @@ RawRows = Iterator[RawRow | BrokenRow]
 class Batch(Struct, frozen=True):
     """Some rows that follow each other, `each()` of them as `Table.rows` would give it.
 
-    `column` gives the cells of one of `names`, the columns that all of them have; it is None where rows differ or some
-    are broken, which have to be looked at one by one.
+    `shapes` are the names that rows have, each of them once, in the order in which they come. `column` gives the cells of a
+    name that is in all of them; it is None where some rows are broken, which have to be looked at one by one.
     """
 
     count: int
     each: Callable[[], Sequence[RawRow | BrokenRow]]
     numbers: Sequence[int] = ()
-    names: Sequence[str] = ()
+    shapes: Sequence[Sequence[str]] = ()
     column: Callable[[str], Sequence[JsonValue]] | None = None
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
@@ -28,7 +27,7 @@ from types import TracebackType
 from pydantic import TypeAdapter, ValidationError
 
 from dspec.runtime.errors import ConfigurationError
-from dspec.runtime.models.compact import compact
+from dspec.runtime.models.compact import compact, read_compact
 from dspec.runtime.models.endpoints import address
 from dspec.runtime.models.prices import price
 from dspec.runtime.models.upgrades import UNREADABLE, ForeignFile, NewerSchema, Step, tables, upgrade
@@ -41,7 +40,7 @@ from .digests import LM_PACE, program_digest
 
 _BATCH = 500
 """Keys in one SELECT: below SQLite's smallest limit on variables, 999."""
-_PENDING = 256
+_PENDING = 1_024
 """Runs held back before they are written in one transaction."""
 
 UNREAD = "ParseError"
@@ -404,6 +403,6 @@ def _unseal(key: bytes, body: bytes, seal: object) -> RunResult | None:
     if seal != hashlib.sha256(key + body).digest():
         return None
     try:
-        return read_run(json.loads(body.decode()))
+        return read_run(read_compact(body))
     except (ValidationError, ValueError, RecursionError):
         return None

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, is_dataclass
+from typing import cast
 
+import msgspec
 from pydantic_core import PydanticSerializationError, to_json
+
+from ..schema.types import JsonValue
 
 
 def compact(value: object) -> bytes:
@@ -25,6 +29,14 @@ def compact(value: object) -> bytes:
     if b"NaN" not in text and b"Infinity" not in text:
         return text
     return json.dumps(value, allow_nan=False, default=_plain).encode()
+
+
+def read_compact(text: str | bytes) -> JsonValue:
+    """The value that JSON says, as the standard library reads it, in a fraction of the time. Raises ValueError."""
+    try:
+        return cast("JsonValue", msgspec.json.decode(text))
+    except (msgspec.DecodeError, UnicodeError):
+        return cast("JsonValue", json.loads(text))  # which takes half of a surrogate pair
 
 
 def _plain(value: object) -> dict[str, object]:

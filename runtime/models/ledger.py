@@ -23,7 +23,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import json
 import queue
 import sqlite3
 import threading
@@ -37,7 +36,7 @@ from msgspec import Struct
 from ..errors import ConfigurationError
 from ..schema.types import JsonValue
 from ..schema.usage import Usage
-from .compact import compact
+from .compact import compact, read_compact
 from .protocol import Answer, ToolCall
 from .upgrades import UNREADABLE, ForeignFile, NewerSchema, Step, tables, upgrade
 
@@ -404,7 +403,8 @@ def dump(answer: Answer) -> str:
 def load(body: str) -> Answer:
     """Reads what `dump` wrote; the seal vouches for its shape."""
     text, input_tokens, output_tokens, estimated, cost, finish_reason, *more = cast(
-        "tuple[str, int, int, bool, float | None, str, list[list[str]], str]", tuple(json.loads(body))
+        "tuple[str, int, int, bool, float | None, str, list[list[str]], str]",
+        tuple(cast("list[object]", read_compact(body))),
     )
     calls = tuple(
         ToolCall(name, arguments) for name, arguments in cast("list[list[str]]", more[0] if more else [])

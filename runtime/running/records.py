@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -45,6 +46,19 @@ class CallRecord(Struct, frozen=True, eq=False):
         return () if self.error is None else self.error.trace
 
 
+_lock = threading.Lock()
+"""Held while a call is noted."""
+
+
+def _renew() -> None:
+    """In a forked child nobody is left who would let go of it."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
 OnCall = Callable[[CallRecord], None]
 
 
@@ -58,7 +72,6 @@ class CallLog:
         self._warned = False
         self._calls = self._replayed = 0
         self._paid = Spent()
-        self._lock = threading.Lock()
 
     @property
     def told(self) -> bool:
@@ -67,7 +80,7 @@ class CallLog:
 
     def add(self, record: CallRecord, paid: Spent) -> None:
         """Notes a call, and what it `paid`. A hook that fails is reported once and changes nothing."""
-        with self._lock:
+        with _lock:
             self._last.append(record)
             self._paid += paid
             if record.prediction is not None:

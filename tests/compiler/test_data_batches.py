@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from dspec.compiler import ir
 from dspec.compiler.compile.sizes import bytes_of, bytes_of_turns, sized
-from dspec.compiler.data import DataError, Rows, parts, rows_digest
+from dspec.compiler.data import DataError, Example, Rows, parts, rows_digest
 from dspec.compiler.data.checking import duplicates, long_values
 from dspec.compiler.data.collecting import Collected, collect
 from dspec.compiler.data.media import MediaFiles
@@ -153,7 +153,10 @@ def test_csv(
     lines = ["text,label", *(",".join(map(quoted, cells)) for cells in records)]
     write(tmp_path, "rows.csv", end.join(lines) + end + rest)
     declared = dataset("rows.csv", *specs[1], inputs=specs[0])
-    with patch.object(csv_file, "_AT_ONCE", at_once):
+    with (
+        patch.object(csv_file, "_AT_ONCE", at_once),
+        patch("dspec.compiler.data.opening._BLOCK_BYTES", 3 * at_once + most),
+    ):
         same_both_ways(declared, tmp_path, most)
         same_both_ways(declared, tmp_path)
 
@@ -310,6 +313,24 @@ def _parted(declared: ir.Dataset, rows: Rows) -> dict[str, Rows] | list[Any]:
         return parts(declared, rows)
     except DataError as error:
         return list(error.problems)
+
+
+def test_what_only_counts_measures_and_splits_makes_no_row_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = range(100)
+    texts = [f"t{place}" for place in places]
+    rows = ColumnarRows(("text",), ("intent",), {"text": texts, "intent": ["x", "y"] * 50}, places, places)
+    declared = dataset("rows.csv", field("intent"), split=split("intent", train="40%", val="60%"))
+    made: list[object] = []
+    monkeypatch.setattr(
+        "dspec.compiler.data.rows.Example", lambda *given: made.append(given) or Example(*given)
+    )
+    for some in parts(declared, rows).values():
+        assert rows_digest(some)
+        assert len(list(inputs_digests(some))) == sized(some).count == len(some)
+        assert long_values(declared, some) == []
+    assert duplicates(parts(declared, rows)) == []
+    # one for each part, which says what its inputs are called
+    assert len(made) <= 2
 
 
 def test_a_row_is_one_example_however_often_it_is_asked_for() -> None:

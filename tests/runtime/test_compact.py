@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dspec.runtime.models.compact import compact
+from dspec.runtime.models.compact import compact, read_compact
 
 PLAIN = st.recursive(
     st.none()
@@ -31,7 +31,9 @@ class Pair:
 
 @given(PLAIN)
 def test_what_is_written_is_read(value: object) -> None:
-    assert json.loads(compact(value)) == value
+    text = compact(value)
+    assert json.loads(text) == value
+    assert repr(read_compact(text)) == repr(read_compact(text.decode())) == repr(json.loads(text))
 
 
 @pytest.mark.parametrize("text", ["NaN", "-Infinity", "half \ud83d of a pair", "\0 é 漢 😀"])

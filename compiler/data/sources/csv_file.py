@@ -112,7 +112,7 @@ def _csv_batch(records: list[list[str]], numbers: Sequence[int], columns: tuple[
     if set(map(len, records)) != {len(columns)}:
         return Batch(len(records), each)
     cells = dict(zip(columns, zip(*records, strict=True), strict=True))
-    return Batch(len(records), each, numbers, columns, cells.__getitem__)
+    return Batch(len(records), each, numbers, (columns,), cells.__getitem__)
 
 
 def _csv_rows(records: Iterable[tuple[int, list[str]]], columns: tuple[str, ...]) -> RawRows:

@@ -68,16 +68,8 @@ def _batch(objects: list[dict[str, JsonValue]], numbers: range) -> Batch:
     def each() -> list[RawRow | BrokenRow]:
         return list(map(RawRow, numbers, objects))
 
-    shapes = set(map(tuple, objects))
-    if len(shapes) > 1:
-        return Batch(len(objects), each)
-    return Batch(
-        len(objects),
-        each,
-        numbers,
-        shapes.pop(),
-        lambda name: list(map(itemgetter(name), objects)),
-    )
+    shapes = tuple(dict.fromkeys(map(tuple, objects)))
+    return Batch(len(objects), each, numbers, shapes, lambda name: list(map(itemgetter(name), objects)))
 
 
 def _objects(block: bytes, *, first: bool) -> list[dict[str, JsonValue]] | None:

@@ -156,7 +156,7 @@ class _File:
             def column(name: str, part: _Frame = part) -> list[JsonValue]:
                 return part[name].to_list()
 
-            yield Batch(part.height, each, numbers, part.columns, column)
+            yield Batch(part.height, each, numbers, (part.columns,), column)
 
     def _is_plain(self, series: _Series) -> bool:
         """Whether all values of a column are JSON as they are."""
