@@ -29,10 +29,12 @@ from simulated.kinds import HELD_OUT, KINDS, TUNED
 from simulated.model import Simulated, Task, metric, rows, student
 
 from dspec.compiler import ir
+from dspec.compiler.compile import enough
 from dspec.compiler.compile.build import Ran
 from dspec.compiler.compile.plan import plan_resolved
 from dspec.compiler.compile.prepared import Resolved
 from dspec.compiler.evaluate.events import silent
+from dspec.compiler.optimizers.table import SPECS
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.schema.ensemble import Ensemble
 from dspec.runtime.schema.types import JsonValue
@@ -71,7 +73,8 @@ def block(name: str, kind: str, seed: int, compat: bool) -> ir.Optimize:
         ir.StepSpec(
             name=f"step{place}",
             optimizer=optimizer,
-            options=options,
+            # DSPy gives up after ten answers that nobody can read.
+            options=options | ({"max_errors": 1000} if SPECS[optimizer].option("max_errors") else {}),
             compat="dspy" if compat and optimizer not in WITHOUT_COMPAT else None,
         )
         for place, (optimizer, options) in enumerate(STEPS[name])
@@ -104,7 +107,9 @@ async def compiled(name: str, kind: str, seed: int, compat: bool) -> Outcome:
         metrics={measure.name: measure},
         optimizes={optimize.name: optimize},
     )
-    resolved = Resolved(optimize, program, measure, parts["train"], parts[optimize.val.part or ""], None, lm)
+    train, val = parts["train"], parts[optimize.val.part or ""]
+    looked_at = enough.parts(optimize, measure, train, val)
+    resolved = Resolved(optimize, program, measure, train, val, *looked_at, None, lm)
     planned = plan_resolved(project, resolved, Path())
     async with Engine() as engine:
         evaluator = Simulated(engine, measure, task)

@@ -125,7 +125,7 @@ def _models(project: ir.Project, resolved: Resolved, emitted: Runnable) -> dict[
 def _record(resolved: Resolved, step: ir.StepSpec, result: StepResult, spent: Account) -> StepRecord:
     score = None
     if result.candidates:
-        rows = resolved.val if result.scored_on is None else result.scored_on
+        rows = resolved.raced if result.scored_on is None else result.scored_on
         score = scored(resolved.metric.name, as_evaluation(result.candidates[0], rows))
     return _step_record(step).model_copy(update={"score": score, "calls": spent.calls})
 

@@ -219,6 +219,9 @@ class Spec(Struct, frozen=True):
     compares_on_more: bool = True
     """True where an optimizer that prompts and needs val learns from few rows and compares on many. False where it learns
     from many and compares on few."""
+    compares_on: Callable[[Options, int, int], int] = field(default=lambda options, train, val: 0)
+    """With options, rows of train and rows of val: how many of the latter its comparisons can make use of, where a block looks
+    at enough rows (`compile.enough`)."""
     conflicts: tuple[Conflict, ...] = ()
     """Options that do not go together; the first conflict found is reported."""
     starts_from: frozenset[Tuned] = frozenset()

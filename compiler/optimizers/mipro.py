@@ -22,7 +22,7 @@ from .advising import MANY, SOME, Idea, Situation
 from .base import Context, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS, demos_shown
 from .frozen import tunable
-from .mipro_plan import AUTO, CONFLICTS, SEARCHES, calls, looks, sizes, strategy, trials, writes
+from .mipro_plan import AUTO, CONFLICTS, SEARCHES, calls, compared_on, looks, sizes, strategy, trials, writes
 from .mipro_pool import first_pool
 from .proposing.showing import MAX_ROWS
 from .ranking import ranked
@@ -147,6 +147,7 @@ SPEC = Spec(
     bootstraps=True,
     candidates=True,
     advised_train=200,
+    compares_on=lambda options, train, val: compared_on(options),
     conflicts=CONFLICTS,
     prompts=True,
     advise=_advise,

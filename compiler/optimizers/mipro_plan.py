@@ -18,8 +18,10 @@ from .proposing import summary_calls
 from .proposing.summary import MAX_BATCHES
 
 SEARCHES = ("racing", "minibatch")
-AUTO = {"light": (6, 100), "medium": (12, 300), "heavy": (18, 1000)}
-"""By `auto`: candidates, and the rows of val on which they are compared."""
+AUTO = {"light": (6, 100, 50), "medium": (12, 300, 100), "heavy": (18, 1000, 200)}
+"""By `auto`: candidates, the rows of val on which the original compares them, and those on which they race."""
+COMPARED_ON = 100
+"""Rows on which they race where `auto` is `none`."""
 PROPOSER_DEMOS = 3
 """Demos that are bootstrapped for the proposer alone where the program gets none."""
 GROWTH = 1.5
@@ -52,12 +54,18 @@ def sizes(options: Options, predictors: int) -> Sizes:
     if auto is None:
         candidates = options.integer("num_candidates")
         return Sizes(candidates, 1 if bare else candidates, options.integer("num_trials"), None)
-    candidates, limit = AUTO[auto]
+    candidates, limit, _ = AUTO[auto]
     dimensions = predictors if bare else 2 * predictors
     trials = int(max(2 * dimensions * log2(candidates), 1.5 * candidates))
     if bare:
         return Sizes(candidates, 1, trials, limit)
     return Sizes(candidates // 2, candidates, trials, limit)
+
+
+def compared_on(options: Options) -> int:
+    """Rows of val on which trials are compared, where it has more."""
+    auto = options.text("auto")
+    return COMPARED_ON if auto is None else AUTO[auto][2]
 
 
 def trials(options: Options, predictors: int) -> int:
@@ -87,20 +95,20 @@ def strategy(options: Options, predictors: int, rows: int, finalists: int = 1) -
         return Minibatch(size, full_every)
     chosen = sizes(options, predictors)
     limit = min(rows, chosen.limit or rows)
+    if chosen.limit is not None and rows == compared_on(options):
+        limit = chosen.limit  # a part of val, which is what the original would compare on
     # The original scores the start on all rows, too, and takes full evaluations from scratch.
     full = 1 + -(-chosen.trials // full_every)
     combinations = (chosen.instructions * chosen.demo_sets) ** predictors
     # So many different ones are expected among as many independent draws.
     distinct = combinations * (1 - (1 - 1 / combinations) ** chosen.trials)
-    budget = SHARE * (min(size, limit) * distinct + limit * full) - limit
+    budget = SHARE * (min(size, limit) * distinct + limit * full) - rows
     budget -= PROPOSED * looks(options, predictors)
-    # The winner is also scored on the rows of val that `limit` leaves out.
     return Racing.within(
-        budget + rows - limit,
+        budget,
         trials(options, predictors),
         rows,
         growth=GROWTH,
-        limit=limit,
         wave=wave,
         finalists=finalists,
     )
