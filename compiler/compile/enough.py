@@ -22,7 +22,7 @@ LEAST = 50
 """Rows on which a compile compares at least, whatever its steps make use of."""
 NEARLY = 1.3
 """How many times as many rows val may have to be looked at as a whole."""
-SHARE = 0.25
+SHARE = 0.1
 """What the comparison on further rows may cost, as a share of what the steps took."""
 BLOCK = 10
 """Rows of the first look at further ones; each look after it doubles them."""

@@ -18,11 +18,15 @@ FULL_EVERY = 5
 """The search that `auto` makes room for: trials on minibatches, and now and then a full evaluation."""
 
 
+SHARE = 0.72
+"""Of that, what is spent: a child that comes out no better is given up before it is scored on all of val."""
+
+
 def auto_calls(candidates: int, predictors: int, val: int) -> int:
-    """DSPy's size of an `auto` budget; a val smaller than its minibatch takes the minibatch's place."""
+    """The size of an `auto` budget: a share of DSPy's. A val smaller than its minibatch takes the minibatch's place."""
     trials = int(max(4 * predictors * math.log2(candidates), 1.5 * candidates))
     full = (trials + 1) // FULL_EVERY + 1 + (trials < FULL_EVERY)
-    return val + 5 * candidates + min(MINIBATCH, val) * trials + full * val
+    return max(2 * val, int(SHARE * (val + 5 * candidates + min(MINIBATCH, val) * trials + full * val)))
 
 
 def metric_calls(options: Options, predictors: int, train: int, val: int, *, val_given: bool) -> int:

@@ -26,7 +26,7 @@ PROPOSER_DEMOS = 3
 """Demos that are bootstrapped for the proposer alone where the program gets none."""
 GROWTH = 1.5
 """Rounds of a race grow slowly: what an arm shows tells something of the others, too, so that few rows go far."""
-SHARE = 0.41
+SHARE = 0.39
 """What a race may cost, with the instructions that are proposed on the way, as a share of what the original's
 minibatches and full evaluations cost for as many trials. The original scores no combination twice."""
 LOOK, PROPOSED = 3, 2
