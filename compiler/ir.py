@@ -212,6 +212,8 @@ class Optimize(Frozen):
     steps: tuple[StepSpec, ...]
     emit: str
     """Name of the step whose program is written."""
+    drops: bool = False
+    """Whether steps at the end that gained no more than luck are left out, as where the block does not say which to emit."""
 
 
 class Eval(Frozen):

@@ -31,6 +31,7 @@ from dspec.runtime.schema.program import Program
 from .. import ir
 from ..diagnostics.wording import plural
 from ..evaluate.budget import Wall, wall_of
+from ..evaluate.digests import program_digest
 from ..evaluate.evaluation import Evaluation, Evaluator
 from ..evaluate.events import CandidateScored, Held, Report, StepFinished, StepStarted, silent
 from ..evaluate.meter import Account, Execute, metered
@@ -44,7 +45,7 @@ from ..optimizers.base import Context, OptimizerError, Options, PromptModel, Spe
 from ..optimizers.compat.students import as_dspy
 from ..optimizers.compat.table import run_of
 from ..optimizers.demos import shown_rows
-from ..optimizers.frozen import thawed
+from ..optimizers.frozen import thaw, thawed
 from ..optimizers.ranking import chosen_from
 from ..training.service import Training
 from .chain import (
@@ -91,6 +92,8 @@ class StepOutcome(Struct, frozen=True):
     planned: StepPlan
     spent: Account
     result: StepResult
+    verdict: LastWord | None = None
+    """Its result against what it was given, on the rows that it compared on; None where it did not score both."""
 
 
 class Built(Struct, frozen=True):
@@ -252,6 +255,8 @@ class Ran:
         if self._status != "complete":
             return
         self._emitted = self._programs[resolved.optimize.emit]
+        if resolved.optimize.drops:
+            self._drop()
         if self._unscored:
             return
         try:
@@ -266,7 +271,26 @@ class Ran:
             await self._look_further()
         except (BudgetExceeded, Stopped) as halt:
             self._halt(halt)
-            self._notes.append("every step ran, but the result could not be compared on further rows any more")
+            self._notes.append(
+                "every step ran, but the result could not be compared on further rows any more"
+            )
+
+    def _drop(self) -> None:
+        """Leave out the steps at the end that gained no more than luck over what they were given. The first step is for the last
+        word to judge."""
+        origins = dict(zip((step.name for step in self._resolved.optimize.steps), self._origins, strict=True))
+        verdicts = {outcome.name: outcome.verdict for outcome in self._outcomes}
+        last = self._resolved.optimize.emit
+        while (
+            origins[last] in self._programs and (verdict := verdicts[last]) is not None and not verdict.real
+        ):
+            origin = origins[last]
+            self._notes.append(
+                f"step `{last}` is left out, and the result is what step `{origin}` made: {verdict.said} "
+                f"(`emit = {last}` keeps it)"
+            )
+            last = origin
+        self._emitted = self._programs[last]
 
     async def _look_further(self) -> None:
         """Compare the result with the start on rows that no step has seen, until it is certain which one is better."""
@@ -378,7 +402,8 @@ class Ran:
         except (BudgetExceeded, Stopped) as halt:
             self._report(StepFinished(step.name, spent.calls, halt=halt.message))
             raise
-        self._outcomes.append(StepOutcome(step.name, begun.spec.name, planned, spent, result))
+        verdict = _verdict_on(begun.student, result)
+        self._outcomes.append(StepOutcome(step.name, begun.spec.name, planned, spent, result, verdict))
         self._programs[step.name] = result.program
         best = next(iter(result.candidates), None) if result.scored_on in (None, resolved.raced) else None
         if best is not None and self._best is not None and best.score > self._best.score:
@@ -469,6 +494,8 @@ class Ran:
         same = self._emitted == self._resolved.student
         kept = not (verdict.real or self._faithful)
         self._notes += verdict.notes(kept=kept or same)
+        if self._resolved.rest:
+            self._notes.append(verdict.looked(len(self._resolved.val)))
         raced = self._final
         before, after = self._all_rows()
         self._baseline, self._final = before, after
@@ -554,7 +581,7 @@ class Ran:
                 self._project,
                 resolved,
                 self._emitted,
-                [(outcome.name, outcome.result, outcome.spent) for outcome in self._outcomes],
+                [(one.name, one.result, one.spent, one.verdict) for one in self._outcomes],
                 spent=self._spent(),
                 unanswered=len(self._evaluator.unanswered),
             ),
@@ -568,6 +595,16 @@ class Ran:
 
     def _said_settled(self, start: Evaluation) -> str:
         return f"{said_perfect(start.scores)} {SETTLED}"
+
+
+def _verdict_on(given: Program, result: StepResult) -> LastWord | None:
+    """What a step made against what it was `given`, where it scored both on the same rows."""
+    digest = program_digest(thaw(given))
+    start = next((one for one in result.candidates if program_digest(one.program) == digest), None)
+    best = next((one for one in result.candidates if one.program == result.program), None)
+    if start is None or best is None:
+        return None
+    return last_word(start.scores, best.scores, [chosen_from(result, start.scores)])
 
 
 def _with_notes(result: StepResult, context: Context) -> StepResult:

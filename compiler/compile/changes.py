@@ -122,7 +122,11 @@ def snapshot(prepared: Prepared, name: str) -> Snapshot:
         "val": _rows(resolved.val),
         "seed": optimize.seed,
         "on_error": optimize.on_error,
-        **({"scoring": optimize.scoring} if len(resolved.raced) < len(resolved.val) or optimize.scoring == "none" else {}),
+        **(
+            {"scoring": optimize.scoring}
+            if len(resolved.raced) < len(resolved.val) or optimize.scoring == "none"
+            else {}
+        ),
         "budget": optimize.budget.model_dump(mode="json", exclude_none=True),
         "emit": optimize.emit,
         "prompt_lm": optimize.prompt_lm,

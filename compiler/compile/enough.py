@@ -11,6 +11,7 @@ rows together; and where a step keeps to DSPy's schedule.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from .. import ir
 from ..data import Rows
@@ -61,4 +62,4 @@ def looks(most: int) -> Sequence[range]:
     ends = [0]
     while ends[-1] < most:
         ends.append(min(most, max(BLOCK, 2 * ends[-1])))
-    return [range(start, end) for start, end in zip(ends, ends[1:], strict=False)]
+    return [range(start, end) for start, end in pairwise(ends)]

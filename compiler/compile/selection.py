@@ -82,6 +82,25 @@ class LastWord(Struct, frozen=True):
             )
         return notes
 
+    def looked(self, val: int) -> str:
+        """On how many of the rows of val the two were compared, and what that tells."""
+        pair, (low, high) = self.comparison, self.interval
+        rows = f"compared on {pair.better + pair.worse + pair.same:,} of {val:,} rows of val"
+        if self.fresh:
+            rows += f", {self.fresh:,} of which no step had seen"
+        span = f"between {100 * low:+.1f} and {100 * high:+.1f}"
+        if self.decided:
+            return f"{rows}: enough to be certain that what the steps made is {'better' if low > 0 else 'worse'}, {span}"
+        return f'{rows}: the gain is {span}, and which one is better is not certain; `scoring = "all"` looks at all rows'
+
+    @property
+    def said(self) -> str:
+        """Gain and luck in a clause."""
+        gain = f"{100 * self.comparison.difference:+.1f} over what it was given"
+        if not self.real:
+            return f"{gain} is no more than the {100 * self.chance:.1f} that luck alone brings"
+        return f"{gain}, {100 * self.worth.gained:+.1f} without luck" if self.lucky else gain
+
     @property
     def lucky(self) -> bool:
         """Whether a number with one digit tells of luck."""

@@ -118,7 +118,9 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     numbers = range(1, options.integer("num_candidates") + 1)
     arms = [Arm("demos alone", taught)]
     compared = strategy(options, board.rows, context.finalists)
-    sure = compared.rounds(len(numbers) + 1, board.rows)[0].rows if isinstance(compared, Racing) else board.rows
+    sure = (
+        compared.rounds(len(numbers) + 1, board.rows)[0].rows if isinstance(compared, Racing) else board.rows
+    )
     board.begin(arms[0], sure)
     proposer = Proposer(context, student)
 

@@ -281,8 +281,8 @@ BLOCKS: dict[str, BlockSpec] = {
                 A(
                     "scoring",
                     "choice",
-                    'The rows of `val` on which the program is scored before and after the steps: as many as tell which one is '
-                    'better, all, or none but those that a step needs.',
+                    "The rows of `val` on which the program is scored before and after the steps: as many as tell which one is "
+                    "better, all, or none but those that a step needs.",
                     default="enough",
                     choices=("none", "enough", "all"),
                     placeholder='"none"',

@@ -69,8 +69,14 @@ async def test_the_best_set_of_rules_wins_and_keeps_its_own(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("latency", [None, jitter(3)], ids=["even", "uneven"])
-async def test_sets_of_rules_race(monkeypatch: pytest.MonkeyPatch, latency: Callable[[], float] | None) -> None:
-    given: dict[str, object] = {"max_labeled_demos": 0, "val": rows(60, start=100, groups=6), "num_candidates": 8}
+async def test_sets_of_rules_race(
+    monkeypatch: pytest.MonkeyPatch, latency: Callable[[], float] | None
+) -> None:
+    given: dict[str, object] = {
+        "max_labeled_demos": 0,
+        "val": rows(60, start=100, groups=6),
+        "num_candidates": 8,
+    }
     done = await run(monkeypatch, search="racing", latency=latency, threads=16, **given)
     assert done.labels[0] == "rules 2"
     every = await run(monkeypatch, **given)
@@ -205,7 +211,9 @@ def test_the_cost_formula() -> None:
     assert found.teacher == Range(8, 80)
     raced = SPEC.calls(Options(SPEC, {}), facts)
     assert raced.task.most - 40 <= SHARE * 11 * 40
-    halved = SPEC.calls(Options(SPEC, {"search": "full"}), Facts(40, 40, 2, 2, student_scored=True, val_given=False))
+    halved = SPEC.calls(
+        Options(SPEC, {"search": "full"}), Facts(40, 40, 2, 2, student_scored=True, val_given=False)
+    )
     assert halved.task == Range(0, 11 * 40)
     assert halved.teacher == Range(8, 40)
 

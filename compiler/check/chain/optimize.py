@@ -119,6 +119,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
             budget=limited(limits),
             steps=tuple(ready),
             emit=emit or ready[-1].name,
+            drops=emit is None,
         )
     base = tuned or RunnableInfo(symbol, {}, {}, None, known=False)
     program = moved(session, base, lms["lm"])
