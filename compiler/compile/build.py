@@ -47,6 +47,7 @@ from ..optimizers.compat.table import run_of
 from ..optimizers.demos import shown_rows
 from ..optimizers.frozen import thaw, thawed
 from ..optimizers.ranking import chosen_from
+from ..optimizers.texts import prompt_tokens
 from ..training.service import Training
 from .chain import (
     finalists_of,
@@ -233,6 +234,8 @@ class Ran:
         self._best_step = ""
         self._faithful = any(step.compat is not None for step in resolved.optimize.steps)
         """Whether a step has DSPy's schedule, which ends where DSPy ends."""
+        self._unended = self._faithful or any(spec_of(step).saves for step in resolved.optimize.steps)
+        """Whether steps run though nothing can be better than the program that the compile starts from."""
         self._settled = False
         """Whether no step ran, since nothing can be better than the program that the compile starts from."""
 
@@ -242,7 +245,7 @@ class Ran:
         first = self._begin(0)
         early = None if self._unscored else await self._score_start(first)
         self._scored.set()
-        if self._baseline is not None and perfect(self._baseline.scores) and not self._faithful:
+        if self._baseline is not None and perfect(self._baseline.scores) and not self._unended:
             self._settled, self._final = True, self._baseline
             self._notes.append(self._said_settled(self._baseline))
             return
@@ -282,7 +285,9 @@ class Ran:
         verdicts = {outcome.name: outcome.verdict for outcome in self._outcomes}
         last = self._resolved.optimize.emit
         while (
-            origins[last] in self._programs and (verdict := verdicts[last]) is not None and not verdict.real
+            origins[last] in self._programs
+            and (verdict := verdicts[last]) is not None
+            and not (verdict.real or self._saves(last))
         ):
             origin = origins[last]
             self._notes.append(
@@ -291,6 +296,10 @@ class Ran:
             )
             last = origin
         self._emitted = self._programs[last]
+
+    def _saves(self, name: str) -> bool:
+        """Whether a step makes programs cheaper, and is to be judged by that."""
+        return next(spec_of(one).saves for one in self._resolved.optimize.steps if one.name == name)
 
     async def _look_further(self) -> None:
         """Compare the result with the start on rows that no step has seen, until it is certain which one is better."""
@@ -370,6 +379,7 @@ class Ran:
             evaluator=evaluator,
             train=resolved.train,
             val=resolved.raced,
+            val_whole=len(resolved.val) if len(resolved.raced) < len(resolved.val) else None,
             teacher=teacher,
             rng=lambda name: stream(resolved.optimize.seed, step.name, name),
             progress=_progress(step.name, report),
@@ -457,6 +467,15 @@ class Ran:
         name = self._resolved.optimize.prompt_lm
         return None if name is None else PromptModel(name, self._project.with_fallbacks([name]))
 
+    def _lean(self, verdict: LastWord) -> bool:
+        """Whether the result is what a step saved: smaller than the start, and not clearly worse."""
+        if not self._saves(self._resolved.optimize.emit) or verdict.comparison.high < 0.0:
+            return False
+        before, after = (
+            sum(map(prompt_tokens, programs(one))) for one in (self._resolved.student, self._emitted)
+        )
+        return after < before
+
     def _compared(self) -> LastWord:
         """The result against the start, on all rows that both were scored on."""
         assert self._baseline is not None
@@ -492,7 +511,7 @@ class Ran:
             return None
         verdict = self._compared()
         same = self._emitted == self._resolved.student
-        kept = not (verdict.real or self._faithful)
+        kept = not (verdict.real or self._faithful or self._lean(verdict))
         self._notes += verdict.notes(kept=kept or same)
         if self._resolved.rest:
             self._notes.append(verdict.looked(len(self._resolved.val)))

@@ -278,6 +278,7 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
         facts = Facts(
             train=len(resolved.train),
             val=len(resolved.raced),
+            val_whole=len(resolved.val) if len(resolved.raced) < len(resolved.val) else None,
             predictors=len(tunable(starts)),
             calls_per_run=calls_per_run(starts),
             teacher_calls_per_run=sum(map(calls_per_run, (teacher, *more))),
@@ -295,7 +296,7 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
         calls = calls_of(spec, step.compat)(options, facts)
         if step.compat is None and describes((spec, *(one.spec for one in facts.nested.values()))):
             described |= dict.fromkeys(tunable_tools(starts))
-        settles = spec.candidates and step.compat is None and facts.finalists == 1
+        settles = spec.candidates and step.compat is None and facts.finalists == 1 and not spec.saves
         # What is expected is reckoned without: a program is seldom perfect.
         sure = _settled(calls, facts) if settles else calls
         nested = [one.teacher for one in facts.nested.values() if one.teacher is not None]

@@ -94,6 +94,8 @@ class Facts(Struct, frozen=True):
     """Model calls of one run of the student."""
     teacher_calls_per_run: int | None = None
     """Model calls of one run of the teacher, of several teachers one run of each; None: the student's."""
+    val_whole: int | None = None
+    """Rows that val has, where these are a part of it."""
     student_scored: bool = False
     """The student has been scored on these val rows before: as the baseline, or by a search."""
     student_bare: bool = False
@@ -243,6 +245,8 @@ class Spec(Struct, frozen=True):
     """The result as far as a plan can know it: all that decides how many calls a run makes."""
     per_input: bool = False
     """True when the demos are chosen for each input, from an index, of which a program has one."""
+    saves: bool = False
+    """True when the step makes a program cheaper and not better: its result is kept unless it is clearly worse."""
     reflective: bool = False
     """True when the step learns from the metric's `feedback`, and only from scores where there is none."""
 
@@ -371,6 +375,8 @@ class Context(Struct, frozen=True):
     everything else draws from `rng`."""
     val_given: bool = True
     """False when `val` holds train's rows because the block names none."""
+    val_whole: int | None = None
+    """As in `Facts`."""
     finalists: int = 1
     """As in `Facts`."""
     members: tuple[Program, ...] = ()

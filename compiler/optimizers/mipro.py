@@ -179,7 +179,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         else:
             source = Combinations(space, Bandit(space, rng, tried), pool.arm)
         source.start(board.mean(start), board.rows)
-        compared = strategy(options, predictors, board.rows, context.finalists)
+        compared = strategy(options, predictors, board.rows, context.finalists, context.val_whole)
         if isinstance(compared, Racing):
             compared = compared.fewer(trials(options, predictors), tried, board.rows)
         halt = await compared.run(board, source, tried)

@@ -84,8 +84,10 @@ def looks(options: Options, predictors: int) -> int:
     return (chosen.trials - 1) // LOOK
 
 
-def strategy(options: Options, predictors: int, rows: int, finalists: int = 1) -> Strategy:
-    """How trials are compared on `rows` rows of val."""
+def strategy(
+    options: Options, predictors: int, rows: int, finalists: int = 1, whole: int | None = None
+) -> Strategy:
+    """How trials are compared on `rows` rows of val, of which there may be more: `whole`."""
     full_every = options.integer("minibatch_full_eval_steps")
     wave = LOOK if looks(options, predictors) else full_every
     if not options.flag("minibatch"):
@@ -94,9 +96,7 @@ def strategy(options: Options, predictors: int, rows: int, finalists: int = 1) -
     if options.text("search") == "minibatch":
         return Minibatch(size, full_every)
     chosen = sizes(options, predictors)
-    limit = min(rows, chosen.limit or rows)
-    if chosen.limit is not None and rows == compared_on(options):
-        limit = chosen.limit  # a part of val, which is what the original would compare on
+    limit = min(whole or rows, chosen.limit or whole or rows)
     # The original scores the start on all rows, too, and takes full evaluations from scratch.
     full = 1 + -(-chosen.trials // full_every)
     combinations = (chosen.instructions * chosen.demo_sets) ** predictors
@@ -117,7 +117,7 @@ def strategy(options: Options, predictors: int, rows: int, finalists: int = 1) -
 def calls(options: Options, facts: Facts) -> Calls:
     chosen = sizes(options, facts.predictors)
     start = 0 if facts.student_scored else facts.val
-    compared = strategy(options, facts.predictors, facts.val, facts.finalists)
+    compared = strategy(options, facts.predictors, facts.val, facts.finalists, facts.val_whole)
     rows = start + compared.most(trials(options, facts.predictors), facts.val)
     demos = options.integer("max_bootstrapped_demos")
     labeled = options.integer("max_labeled_demos")
