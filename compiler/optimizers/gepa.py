@@ -175,6 +175,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         len(context.train),
         len(context.val),
         val_given=context.val_given,
+        whole=context.val_whole,
     )
     if budget < len(context.val):
         note = (

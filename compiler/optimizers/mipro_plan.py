@@ -29,6 +29,8 @@ GROWTH = 1.5
 SHARE = 0.39
 """What a race may cost, with the instructions that are proposed on the way, as a share of what the original's
 minibatches and full evaluations cost for as many trials. The original scores no combination twice."""
+TELLING, FEWEST = 8, 4
+"""Rows that a race's first round should have, for which there are fewer trials, and how many there are at least."""
 LOOK, PROPOSED = 3, 2
 """Trials between two looks at a race, and instructions that are then proposed for every predictor: two of the next
 trials try them, and the others what looks best so far."""
@@ -86,15 +88,16 @@ def looks(options: Options, predictors: int) -> int:
 
 def strategy(
     options: Options, predictors: int, rows: int, finalists: int = 1, whole: int | None = None
-) -> Strategy:
-    """How trials are compared on `rows` rows of val, of which there may be more: `whole`."""
+) -> tuple[Strategy, int]:
+    """How trials are compared on `rows` rows of val, of which there may be more: `whole`; and how many trials that are."""
+    planned = trials(options, predictors)
     full_every = options.integer("minibatch_full_eval_steps")
     wave = LOOK if looks(options, predictors) else full_every
     if not options.flag("minibatch"):
-        return Full(wave)
+        return Full(wave), planned
     size = options.integer("minibatch_size")
     if options.text("search") == "minibatch":
-        return Minibatch(size, full_every)
+        return Minibatch(size, full_every), planned
     chosen = sizes(options, predictors)
     limit = min(whole or rows, chosen.limit or whole or rows)
     # The original scores the start on all rows, too, and takes full evaluations from scratch.
@@ -104,21 +107,21 @@ def strategy(
     distinct = combinations * (1 - (1 - 1 / combinations) ** chosen.trials)
     budget = SHARE * (min(size, limit) * distinct + limit * full) - rows
     budget -= PROPOSED * looks(options, predictors)
-    return Racing.within(
-        budget,
-        trials(options, predictors),
-        rows,
-        growth=GROWTH,
-        wave=wave,
-        finalists=finalists,
-    )
+    # Rather fewer trials than such as are judged by fewer rows than tell anything.
+    while planned > FEWEST and _race(budget, planned, rows, wave).first < min(TELLING, rows):
+        planned -= 1
+    return _race(budget, planned, rows, wave, finalists), planned
+
+
+def _race(budget: float, trials: int, rows: int, wave: int, finalists: int = 1) -> Racing:
+    return Racing.within(budget, trials, rows, growth=GROWTH, wave=wave, finalists=finalists)
 
 
 def calls(options: Options, facts: Facts) -> Calls:
     chosen = sizes(options, facts.predictors)
     start = 0 if facts.student_scored else facts.val
-    compared = strategy(options, facts.predictors, facts.val, facts.finalists, facts.val_whole)
-    rows = start + compared.most(trials(options, facts.predictors), facts.val)
+    compared, tried = strategy(options, facts.predictors, facts.val, facts.finalists, facts.val_whole)
+    rows = start + compared.most(tried, facts.val)
     demos = options.integer("max_bootstrapped_demos")
     labeled = options.integer("max_labeled_demos")
     if zero_shot(options):

@@ -299,7 +299,10 @@ class _Ascent:
         """Places of the rows to be run again: those whose runs did alike, until so many others are known that every child has
         a row to learn from."""
         table = [[score_of(attempt) for attempt in row] for row in made]
-        alike = [place for place, row in enumerate(table) if not row or min(row) == max(row)]
+        scores = [score for row in table for score in row]
+        # Of graded scores hardly any two are equal: alike are those that are nearer than half of how far scores lie apart.
+        apart = (percentile(scores, 0.9) - percentile(scores, 0.1)) / 2 if scores else 0.0
+        alike = [place for place, row in enumerate(table) if not row or max(row) - min(row) <= apart]
         return alike if len(table) - len(alike) <= self._runs else []
 
     async def _attempts(self, jobs: Sequence[tuple[Runnable, Example, int, float | None]]) -> list[Attempt]:
