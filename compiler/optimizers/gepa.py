@@ -311,7 +311,7 @@ class _Evolution:
     async def _promising(self, program: Program, parent: Candidate, label: str) -> bool:
         """Whether a child is at least as good as its parent on a first look at val: the rows of a minibatch tell little, and all
         of val is dear. Raises halts."""
-        looked = self._order[:LOOK]
+        looked = self._order[:LOOK] if len(self._order) > 2 * LOOK else ()
         found = await self._scores.score(program, [self._context.val[place] for place in looked], label)
         return overall(found) >= overall([parent.scores[place] for place in looked])
 

@@ -19,14 +19,14 @@ FULL_EVERY = 5
 
 
 SHARE = 0.42
-"""Of that, what is spent: a child that comes out no better is given up before it is scored on all of val."""
+"""What is spent of that where val has more rows than candidates are scored on."""
 
 
 def auto_calls(candidates: int, predictors: int, val: int) -> int:
-    """The size of an `auto` budget: a share of DSPy's. A val smaller than its minibatch takes the minibatch's place."""
+    """DSPy's size of an `auto` budget; a val smaller than its minibatch takes the minibatch's place."""
     trials = int(max(4 * predictors * math.log2(candidates), 1.5 * candidates))
     full = (trials + 1) // FULL_EVERY + 1 + (trials < FULL_EVERY)
-    return int(SHARE * (val + 5 * candidates + min(MINIBATCH, val) * trials + full * val))
+    return val + 5 * candidates + min(MINIBATCH, val) * trials + full * val
 
 
 def metric_calls(
@@ -39,7 +39,10 @@ def metric_calls(
         return calls
     if isinstance(passes, int):
         return passes * (train + val if val_given else train)
-    return max(2 * val, auto_calls(AUTO[options.text("auto") or "light"], predictors, whole or val))
+    candidates = AUTO[options.text("auto") or "light"]
+    if whole is None:
+        return auto_calls(candidates, predictors, val)
+    return max(2 * val, int(SHARE * auto_calls(candidates, predictors, whole)))
 
 
 def reflections(budget: int, batch: int, val: int) -> int:

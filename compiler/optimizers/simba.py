@@ -300,8 +300,8 @@ class _Ascent:
         a row to learn from."""
         table = [[score_of(attempt) for attempt in row] for row in made]
         scores = [score for row in table for score in row]
-        # Of graded scores hardly any two are equal: alike are those that are nearer than half of how far scores lie apart.
-        apart = (percentile(scores, 0.9) - percentile(scores, 0.1)) / 2 if scores else 0.0
+        # Of graded scores hardly any two are equal: alike are those that are nearer than a quarter of how far scores lie apart.
+        apart = (percentile(scores, 0.9) - percentile(scores, 0.1)) / 4 if scores else 0.0
         alike = [place for place, row in enumerate(table) if not row or max(row) - min(row) <= apart]
         return alike if len(table) - len(alike) <= self._runs else []
 
