@@ -167,8 +167,8 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         return ranked(board.candidates(), cut=pool, rivals=board.rivals)
     try:
         space, rng = pool.space, context.rng("search")
-        further = looks(options, predictors)
         compared, planned = strategy(options, predictors, board.rows, context.finalists, context.val_whole)
+        further = looks(options, predictors, planned)
         tried = planned if further else min(planned, space.combinations - 1)
         if further:
             source = Growing(space, Bandit(space, rng, tried), pool.arm, pool.further(further))

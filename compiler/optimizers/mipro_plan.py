@@ -78,12 +78,12 @@ def trials(options: Options, predictors: int) -> int:
     return min(chosen.trials, (chosen.instructions * chosen.demo_sets) ** predictors - 1)
 
 
-def looks(options: Options, predictors: int) -> int:
-    """How often further instructions are proposed at most: never where none are at first."""
+def looks(options: Options, predictors: int, tried: int | None = None) -> int:
+    """How often further instructions are proposed at most, among so many trials: never where none are at first."""
     chosen = sizes(options, predictors)
     if options.text("search") != "racing" or chosen.instructions == 1:
         return 0
-    return (chosen.trials - 1) // LOOK
+    return ((tried or chosen.trials) - 1) // LOOK
 
 
 def strategy(
@@ -136,7 +136,7 @@ def calls(options: Options, facts: Facts) -> Calls:
     prompt = facts.predictors * (chosen.instructions - 1)
     if prompt and options.flag("data_aware_proposer"):
         prompt += summary_calls(facts.train, options.integer("view_data_batch_size"))
-    later = facts.predictors * PROPOSED * looks(options, facts.predictors)
+    later = facts.predictors * PROPOSED * looks(options, facts.predictors, tried)
     return Calls(
         task=Range(start * facts.calls_per_run, rows * facts.calls_per_run),
         teacher=teacher,

@@ -56,9 +56,9 @@ async def test_instructions_and_demos_are_tuned_together(monkeypatch: pytest.Mon
 
 async def test_light_asks_for_what_it_needs_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     done = await step(monkeypatch, MIPRO, Model([60, 30]), train=TRAIN, val=VAL)
-    # Three instructions, the first one there already; two at each of three looks; two batches of rows, and one
+    # Three instructions, the first one there already; two at the one look that few trials have; two batches of rows, and one
     # call that joins them.
-    assert [one.request.sample for one in written(done)] == [1, 2] * 4
+    assert [one.request.sample for one in written(done)] == [1, 2] * 2
     assert (len(written(done, "observations")), len(written(done, "summary"))) == (2, 1)
     assert done.spent.prompt.calls == done.promised.prompt.most == 5 + 6
 
@@ -72,9 +72,9 @@ async def test_further_instructions_are_written_in_view_of_the_scores(
         tried = asked.question.get("attempts", "").count("Scored")
         return Model([min(90, 20 + 10 * tried)])(asked) if is_writing(asked) else Model([1])(asked)
 
-    done = await step(monkeypatch, MIPRO, reply, train=TRAIN, val=VAL)
+    done = await step(monkeypatch, MIPRO, reply, train=TRAIN, val=VAL, auto="medium")
     late = [one for one in written(done) if "attempts" in one.question]
-    assert len(late) == 6
+    assert len(late) > 6
     assert all("data_summary" in one.question for one in late)
     assert late[0].question["attempts"].count("Scored") < late[-1].question["attempts"].count("Scored")
     for one in late:
@@ -86,7 +86,7 @@ async def test_further_instructions_are_written_in_view_of_the_scores(
     first = await step(monkeypatch, MIPRO, reply, train=TRAIN, val=VAL, search="minibatch")
     assert not any("attempts" in one.question for one in written(first))
     assert skill(first.program) == 20
-    blind = await step(monkeypatch, MIPRO, reply, train=TRAIN, val=VAL, data_aware_proposer=False)
+    blind = await step(monkeypatch, MIPRO, reply, train=TRAIN, val=VAL, auto="medium", data_aware_proposer=False)
     told = [one.question for one in written(blind) if "attempts" in one.question]
     assert told
     assert not any(field in one for one in told for field in ("data_summary", "examples"))
