@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from msgspec.structs import replace
 from scripted import Asked, classifier, group, jitter, oracle, pipeline, rows, wrong
 from stepping import Stepped, step
 from writing import Model, is_writing, skill
@@ -60,7 +61,7 @@ async def test_light_asks_for_what_it_needs_and_no_more(monkeypatch: pytest.Monk
     # call that joins them.
     assert [one.request.sample for one in written(done)] == [1, 2] * 2
     assert (len(written(done, "observations")), len(written(done, "summary"))) == (2, 1)
-    assert done.spent.prompt.calls == done.promised.prompt.most == 5 + 6
+    assert done.spent.prompt.calls == done.promised.prompt.most == 5 + 2
 
 
 async def test_further_instructions_are_written_in_view_of_the_scores(
@@ -98,7 +99,7 @@ async def test_proposals_that_say_nothing_new_are_counted_and_ask_for_no_more(
     same = Model([60], lambda asked: "")
     done = await step(monkeypatch, MIPRO, same, train=TRAIN, val=VAL, **manual(2, 20), **ZERO_SHOT)
     assert labels(done) == ["instruction 1, demos 0", "as it came"]
-    assert done.spent.prompt.calls < done.promised.prompt.most
+    assert done.spent.prompt.calls <= done.promised.prompt.most
     assert done.result.notes == ("2 proposals could not be used or said what another said",)
 
 
@@ -459,11 +460,12 @@ def test_the_cost_formula() -> None:
     # DSPy's own schedule, less what the shared minibatch saves: 10 trials of 35, two completed.
     assert calls(facts, search="minibatch").task == (100, 100 + 350 + 2 * 65)
     assert calls(facts, minibatch=False).task.most == 100 + 10 * 100
-    # In a race, up to two more at each of three looks.
+    # In a race, up to two more at each of three looks, if there are rows enough to tell ten trials apart.
+    raced = replace(facts, val=50, val_whole=100)
     assert calls(facts, search="minibatch").prompt == (7, 7)
-    assert calls(facts).prompt == (7, 13)
-    assert calls(facts, data_aware_proposer=False).prompt == (2, 8)
-    assert calls(facts, view_data_batch_size=40).prompt == (3, 9)
+    assert calls(raced).prompt == (7, 13)
+    assert calls(raced, data_aware_proposer=False).prompt == (2, 8)
+    assert calls(raced, view_data_batch_size=40).prompt == (3, 9)
     assert calls(facts).teacher == (4, 40)
     # Own demos, none, and labelled rows take three of the sets, so that perhaps no teacher is asked.
     few = manual(3, 5)
