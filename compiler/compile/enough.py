@@ -16,15 +16,15 @@ from itertools import pairwise
 from .. import ir
 from ..data import Rows
 from ..evaluate.streams import stream
-from ..optimizers.base import Options
+from ..optimizers.base import LEAST_COMPARED, Options
 from .chain import spec_of
 
-LEAST = 50
-"""Rows on which a compile compares at least, whatever its steps make use of."""
 NEARLY = 1.3
 """How many times as many rows val may have to be looked at as a whole."""
 SHARE = 0.1
 """What the comparison on further rows may cost, as a share of what the steps took."""
+MOST = 2_000
+"""Further rows at most, however much the steps took."""
 BLOCK = 10
 """Rows of the first look at further ones; each look after it doubles them."""
 
@@ -34,11 +34,12 @@ def parts(optimize: ir.Optimize, metric: ir.Metric, train: Rows, val: Rows) -> t
     faithful = any(step.compat is not None for step in optimize.steps)
     if optimize.scoring == "all" or optimize.val is None or metric.aggregates or faithful:
         return val, ()
-    wanted = max([LEAST, *(_wanted(step, len(train), len(val)) for step in optimize.steps)])
+    wanted = max([LEAST_COMPARED, *(_wanted(step, len(train), len(val)) for step in optimize.steps)])
     if len(val) <= NEARLY * wanted:
         return val, ()
-    places = list(range(len(val)))
-    stream(optimize.seed, "rows of val").shuffle(places)
+    # Drawn, and not shuffled: of a million rows no others are made.
+    drawn = min(len(val), wanted + MOST)
+    places = stream(optimize.seed, "rows of val").sample(range(len(val)), drawn)
     raced = tuple(val[place] for place in sorted(places[:wanted]))
     if optimize.scoring == "none":
         return raced, ()

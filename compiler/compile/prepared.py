@@ -22,7 +22,7 @@ from ..data import DataError, Rows, load_rows, part, parts
 from ..data.histories import has_history, unfit_rows
 from ..optimizers.base import OptimizerError
 from ..project.state import project_root
-from .enough import parts
+from . import enough
 from .estimate import Growth
 
 
@@ -188,7 +188,7 @@ def resolve(
         metric,
         train,
         val,
-        *parts(optimize, metric, train, val),
+        *enough.parts(optimize, metric, train, val),
         None if optimize.teacher_lm is None else project.lms[optimize.teacher_lm],
         _prompt_lm(student) if optimize.prompt_lm is None else project.lms[optimize.prompt_lm],
         frozenset(one for one in project.needed(name) if one in awaited or one not in project.made),

@@ -51,6 +51,10 @@ MOST = 100_000
 """The most that an option may count where it sets no smaller bound: a larger number is a slip of the keyboard."""
 
 
+LEAST_COMPARED = 50
+"""Rows of val on which a compile compares at least that looks at enough of them, whatever its steps make use of."""
+
+
 class Option(Struct, frozen=True):
     """One option: `default` None means unset; bounds are inclusive, and hold for each item of a list."""
 

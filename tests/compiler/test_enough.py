@@ -15,9 +15,10 @@ from scripted import Asked, exact, group, jitter, learner, oracle, rows, wrong
 
 from dspec.compiler import ir
 from dspec.compiler.compile.changes import snapshot
-from dspec.compiler.compile.enough import LEAST, NEARLY, affordable, looks, parts
+from dspec.compiler.compile.enough import NEARLY, affordable, looks, parts
 from dspec.compiler.compile.selection import last_word
 from dspec.compiler.evaluate.sequential import interval
+from dspec.compiler.optimizers.base import LEAST_COMPARED
 from dspec.runtime.artifact.artifact import artifact_text
 
 MIPRO = ir.StepSpec(name="both", optimizer="MIPROv2")
@@ -45,7 +46,7 @@ def cut(*steps: ir.StepSpec, val: int = 200, **given: Any) -> tuple[int, int]:
 def test_steps_compare_on_as_many_rows_as_they_can_make_use_of() -> None:
     assert cut(MIPRO) == (50, 150)
     assert cut(MIPRO, SEARCH) == (200, 0)
-    assert cut(LABELS) == (LEAST, 150)
+    assert cut(LABELS) == (LEAST_COMPARED, 150)
     assert cut(MIPRO, val=int(NEARLY * 50)) == (65, 0)
     assert cut(MIPRO, scoring="none") == (50, 0)
     assert cut(MIPRO, scoring="all") == (200, 0)

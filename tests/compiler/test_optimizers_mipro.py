@@ -87,7 +87,9 @@ async def test_further_instructions_are_written_in_view_of_the_scores(
     first = await step(monkeypatch, MIPRO, reply, train=TRAIN, val=VAL, search="minibatch")
     assert not any("attempts" in one.question for one in written(first))
     assert skill(first.program) == 20
-    blind = await step(monkeypatch, MIPRO, reply, train=TRAIN, val=VAL, auto="medium", data_aware_proposer=False)
+    blind = await step(
+        monkeypatch, MIPRO, reply, train=TRAIN, val=VAL, auto="medium", data_aware_proposer=False
+    )
     told = [one.question for one in written(blind) if "attempts" in one.question]
     assert told
     assert not any(field in one for one in told for field in ("data_summary", "examples"))

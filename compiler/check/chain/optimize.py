@@ -8,6 +8,7 @@ from dspec.grammar.tree import Call, Expr, Reference, Setting
 
 from ... import ir
 from ...diagnostics import codes
+from ...optimizers.base import LEAST_COMPARED
 from ...optimizers.table import FIRST_STEP
 from ...tables.blocks import BUDGET
 from ..declarations.metrics import rows_measure
@@ -91,7 +92,14 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
             besides = asked_by_steps(session, place, lms, chain).with_more(asked_by_judges(session, measure))
             check_models(session, limits, asked.with_more(besides))
             if scoring != "none":
-                check_calls(session, limits, tuned, val or train, steps=True)
+                check_calls(
+                    session,
+                    limits,
+                    tuned,
+                    val or train,
+                    steps=True,
+                    most=LEAST_COMPARED if val and scoring == "enough" else None,
+                )
     if tuned is not None:
         check_labels(session, chain, tuned, train)
         check_shown(session, chain, tuned, train)
