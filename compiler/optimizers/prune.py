@@ -43,7 +43,7 @@ ARMS = 7
 _SENTENCE = re.compile(r".+?(?:[.!?。！？]+(?=\s|$)\s*|\n+|$)", re.DOTALL)
 
 
-class Part(Struct, frozen=True):
+class Removable(Struct, frozen=True):
     """A demo of a predictor, or a sentence of its instruction, by its place."""
 
     address: str
@@ -135,13 +135,13 @@ def _loses(board: Board, arm: Arm) -> float:
     return board.mean(board.incumbent) - board.mean(arm) + CAUTION * math.sqrt(variance / rows) - 1e-9
 
 
-def parts(program: Program) -> list[Part]:
+def parts(program: Program) -> list[Removable]:
     """What may be taken out: every demo; and every sentence but the first, which says what to do."""
-    found: list[Part] = []
+    found: list[Removable] = []
     for address, predictor in tunable(program).items():
-        found += [Part(address, True, place) for place in range(len(predictor.demos))]
+        found += [Removable(address, True, place) for place in range(len(predictor.demos))]
         count = len(sentences(predictor.signature.instruction))
-        found += [Part(address, False, place) for place in range(1, count)]
+        found += [Removable(address, False, place) for place in range(1, count)]
     return found
 
 
@@ -150,7 +150,7 @@ def sentences(text: str) -> list[str]:
     return _SENTENCE.findall(text)
 
 
-def without(program: Program, left_out: Sequence[Part]) -> Program:
+def without(program: Program, left_out: Sequence[Removable]) -> Program:
     for address, predictor in tunable(program).items():
         gone = {(part.demo, part.place) for part in left_out if part.address == address}
         if not gone:

@@ -14,7 +14,7 @@ from stepping import Stepped, step
 
 from dspec.compiler import ir
 from dspec.compiler.optimizers.base import Facts, Options
-from dspec.compiler.optimizers.prune import ARMS, SPEC, Part, parts, race, sentences, without
+from dspec.compiler.optimizers.prune import ARMS, SPEC, Removable, parts, race, sentences, without
 from dspec.compiler.optimizers.texts import prompt_tokens
 from dspec.runtime.artifact.artifact import Artifact, artifact_text
 from dspec.runtime.errors import BudgetExceeded
@@ -146,7 +146,7 @@ def test_the_first_sentence_is_never_a_part() -> None:
     left = without(long(), every)
     assert instruction(left) == "Give label."
     assert left.predictors["ask"].demos == ()
-    one = without(long(), [Part("ask", True, 3)])
+    one = without(long(), [Removable("ask", True, 3)])
     assert instruction(one) == TOLD
     assert len(one.predictors["ask"].demos) == 11
 
