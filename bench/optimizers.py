@@ -1,421 +1,282 @@
-"""Every search optimizer as it comes beside `compat = "dspy"`: score, model calls, regret.
+"""Every search optimizer as it comes beside DSPy's schedule: test score and model calls, all of them counted.
 
-    python bench/optimizers.py [--seeds 20] [--jobs 2] [--only COPRO] [--json FILE]
+    python bench/optimizers.py [--seeds 10] [--kinds tuned|held-out] [--only COPRO] [--sample 2] [--json FILE]
+    python bench/optimizers.py --record          writes what DSPy's schedule gives, hours of work, for all the others
 
-Offline: the model is simulated, and how often it is right is written down, so that a program's true score
-and the best there could be are computed instead of sampled. Both schedules get the same rows, the same
-model and the same proposals' quality, and every distinct run is counted once, as with a cache. What the
-simulation cannot say is how real prompts behave: it measures searching, not prompting.
+Offline: the model is simulated (`simulated/model.py`), so that a program's true score is computed and not sampled. What the
+simulation cannot say is how real prompts behave: it measures searching, not prompting. A block is compiled as
+`dspc compile` does it: the scorings before and after the steps are counted, and what the last word keeps is what is scored.
+Every distinct call is counted once, as with a cache.
 
-The model of a task, drawn from its seed:
-- an instruction holds any of 12 hints, each of which helps or harms by its own amount; a proposal flips some
-  hints of the current one, and one that is shown scored attempts crosses good ones;
-- a demo helps by an amount of its own; a set helps by its demos' mean, more of them with less and less effect,
-  and those with a teacher's answer more;
-- instruction and demos can get into each other's way, by a random penalty of each pair;
-- rows are easy or hard for all programs alike; given that, each answer is a coin of its own.
-
-Five kinds of tasks: a plain one, an easy one (candidates differ a lot), a noisy one (they differ less than
-the rows can tell), a flat one (all are equally good), and one of two predictors in a row. What a compile keeps in
-the end is what counts: by default the winner, or the start where the winner's lead is no more than luck.
+What is compared with is `compat = "dspy"`, without any scoring that DSPy does not make; SIMBA, InferRules and GEPA have no
+such schedule, and are held against what they were when each scored every row of its candidates. Those runs are recorded in
+`simulated/dspy.json`; `--sample` runs so many of each kind again and says if they differ.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import json
 import math
-import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 
+from simulated.kinds import HELD_OUT, KINDS, TUNED
+from simulated.model import Simulated, Task, metric, rows, student
+
 from dspec.compiler import ir
-from dspec.compiler.compile.selection import last_word
-from dspec.compiler.data import Example, Rows
-from dspec.compiler.evaluate.evaluation import Evaluator
-from dspec.compiler.evaluate.meter import Purpose
-from dspec.compiler.evaluate.store import RunResult, Store
-from dspec.compiler.evaluate.streams import stream
-from dspec.compiler.evaluate.turns import Turn
-from dspec.compiler.optimizers.base import Context, Options
-from dspec.compiler.optimizers.compat.table import run_of
+from dspec.compiler.compile import enough
+from dspec.compiler.compile.build import Ran
+from dspec.compiler.compile.plan import plan_resolved
+from dspec.compiler.compile.prepared import Resolved
+from dspec.compiler.evaluate.events import silent
 from dspec.compiler.optimizers.table import SPECS
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.schema.ensemble import Ensemble
-from dspec.runtime.schema.expressions import BinaryOp, Member, Variable
-from dspec.runtime.schema.program import LM, CallStep, FieldSpec, Predictor, Program, Signature, canonical
-from dspec.runtime.schema.trace import TraceStep
-from dspec.runtime.schema.types import STR, JsonValue, Row
-from dspec.runtime.schema.usage import Spent
+from dspec.runtime.schema.types import JsonValue
 
-TRAIN, TEST = 50, 4000
-HINTS = 12
-MOST_DEMOS = 16
-STEPS: dict[str, tuple[str, dict[str, JsonValue], int]] = {
-    "RandomSearch(10)": ("BootstrapFewShotWithRandomSearch", {"num_candidate_programs": 10}, 200),
-    "COPRO": ("COPRO", {}, 200),
-    "MIPROv2 light": ("MIPROv2", {"auto": "light"}, 100),
-    "MIPROv2 medium": ("MIPROv2", {"auto": "medium"}, 300),
+Step = tuple[str, dict[str, JsonValue]]
+STEPS: dict[str, tuple[Step, ...]] = {
+    "RandomSearch(10)": (("BootstrapFewShotWithRandomSearch", {"num_candidate_programs": 10}),),
+    "COPRO": (("COPRO", {}),),
+    "MIPROv2 light": (("MIPROv2", {"auto": "light"}),),
+    "MIPROv2 medium": (("MIPROv2", {"auto": "medium"}),),
+    "MIPROv2 0-shot": (("MIPROv2", {"auto": "light", "max_bootstrapped_demos": 0, "max_labeled_demos": 0}),),
+    "Bootstrap → MIPROv2": (("BootstrapFewShot", {}), ("MIPROv2", {"auto": "light"})),
+    "SIMBA": (("SIMBA", {}),),
+    "InferRules": (("InferRules", {}),),
+    "GEPA light": (("GEPA", {"auto": "light"}),),
 }
-"""Optimizer, options, and rows of val: for MIPROv2 as many as its `auto` compares trials on, since DSPy leaves
-the others unused."""
-
-
-def draws(*key: object) -> random.Random:
-    """A stream that depends on the key alone."""
-    return random.Random(hashlib.blake2b(repr(key).encode(), digest_size=16).digest())
-
-
-def sigmoid(x: float) -> float:
-    return 1 / (1 + math.exp(-x))
-
-
-@dataclass(frozen=True)
-class Kind:
-    """`effect` scales all that tells programs apart, 1 being plain; `rows` is how much difficulty varies."""
-
-    predictors: int = 1
-    effect: float = 1.0
-    rows: float = 1.6
-
-
-KINDS = {
-    "plain": Kind(),
-    "easy": Kind(effect=2.0, rows=1.0),
-    "noisy": Kind(effect=0.4),
-    "flat": Kind(effect=0.0),
-    "two predictors": Kind(predictors=2),
-}
-
-
-@dataclass(frozen=True)
-class Task:
-    """What the model is like: everything is a function of `seed` and of the kind."""
-
-    seed: int
-    kind: Kind
-
-    @property
-    def predictors(self) -> int:
-        return self.kind.predictors
-
-    @property
-    def scale(self) -> float:
-        """Of one predictor's effects: several together make as much of a difference as one."""
-        return self.kind.effect / math.sqrt(self.predictors)
-
-    @cached_property
-    def hints(self) -> tuple[tuple[float, ...], ...]:
-        """By predictor and hint: what it adds to the log-odds of a right answer."""
-        scale = 0.45 * self.scale
-        return tuple(
-            tuple(draws("hint", self.seed, p, hint).gauss(-0.05, 1.0) * scale for hint in range(HINTS))
-            for p in range(self.predictors)
-        )
-
-    @cached_property
-    def helpful(self) -> tuple[float, ...]:
-        """By row of train: what it is worth as a demo."""
-        return tuple(draws("demo", self.seed, row).gauss(0.0, 1.0) for row in range(TRAIN))
-
-    @cached_property
-    def test(self) -> tuple[float, ...]:
-        return tuple(self.difficulty(f"test {row}") for row in range(TEST))
-
-    def difficulty(self, text: str) -> float:
-        return draws("row", self.seed, text).gauss(0.6, self.kind.rows)
-
-    def demos_worth(self, worth: Sequence[float]) -> float:
-        n = len(worth)
-        return (0.5 + 1.2 * statistics.fmean(worth)) * n / (n + 2) * self.scale if n else 0.0
-
-    def odds(self, program: Program) -> float:
-        """Log-odds of a right answer on a row of no difficulty."""
-        total = 0.0
-        for place, predictor in enumerate(program.predictors.values()):
-            hints = chosen(predictor.signature.instruction)
-            demos = [(int(str(demo.inputs["text"]).split()[1]), demo.augmented) for demo in predictor.demos]
-            total += sum(self.hints[place][hint] for hint in hints)
-            total += self.demos_worth([self.helpful[row] + 0.25 * made for row, made in demos])
-            if demos:
-                pair = draws("pair", self.seed, place, sorted(hints), sorted(demos)).random()
-                total -= 0.5 * pair * pair * self.scale
-        return total
-
-    def score(self, odds: float) -> float:
-        """The true score of a program: how often it is right on test, on average."""
-        return statistics.fmean(sigmoid(odds - difficulty) for difficulty in self.test)
-
-    def optimum(self, *, hints: bool, demos: bool, labels: int, bootstrapped: int) -> float:
-        """The best score of what the optimizer may change, pairs that get in each other's way aside."""
-        total = 0.0
-        best = sorted(self.helpful, reverse=True)
-        for effects in self.hints:
-            if hints:
-                total += sum(effect for effect in effects if effect > 0)
-            if demos:
-                most = max(labels, bootstrapped)
-                total += max(
-                    self.demos_worth([best[k] + 0.25 * (k < bootstrapped) for k in range(n)])
-                    for n in range(1, most + 1)
-                )
-        return self.score(total)
-
-
-def chosen(instruction: str) -> frozenset[int]:
-    return frozenset(int(word[1:]) for word in instruction.split() if word[0] == "h" and word[1:].isdigit())
-
-
-def written(hints: frozenset[int]) -> str:
-    return " ".join(["Answer.", *(f"h{hint}" for hint in sorted(hints))])
-
-
-class Simulated(Evaluator):
-    """The compile's own evaluator, store, counting and all, with the model's answers drawn."""
-
-    def __init__(self, engine: Engine, metric: ir.Metric, task: Task) -> None:
-        super().__init__(engine, Store(), metric)
-        self._task = task
-        self._odds: dict[int, tuple[Program, float]] = {}
-
-    async def _execute(
-        self,
-        program: Program,
-        example: Example,
-        purpose: Purpose,
-        sample: int,
-        temperature: float | None,
-        turn: Turn,
-    ) -> RunResult:
-        if program.name == "propose":
-            return RunResult.of(self._proposal(program, example.inputs, sample), spent=Spent(1))
-        known = self._odds.get(id(program))
-        if known is None:
-            known = self._odds[id(program)] = (program, self._task.odds(program))
-        text = str(example.inputs["text"])
-        key = [(p.signature.instruction, [d.inputs for d in p.demos]) for p in program.predictors.values()]
-        luck = draws("answer", self._task.seed, text, key, sample).random()
-        right = luck < sigmoid(known[1] - self._task.difficulty(text))
-        outputs: Row = {"label": "right" if right else "wrong"}
-        names = [step.name for step in program.steps]
-        trace = tuple(
-            TraceStep(name, address, {"text": text}, outputs, 1, ())
-            for name, address in zip(names, program.predictors, strict=True)
-        )
-        return RunResult.of(outputs, trace, spent=Spent(len(names)))
-
-    def _proposal(self, program: Program, inputs: Row, sample: int) -> Row:
-        if all(field.name != "instruction" for field in program.outputs):
-            return {field.name: "Rows of text." for field in program.outputs}
-        # What else a prompt shows, rows among it, changes the draw and not its quality.
-        rng = draws("propose", self._task.seed, canonical(inputs), sample)
-        attempts = str(inputs.get("attempts", ""))
-        if not attempts:
-            current = chosen(str(inputs["current_instruction"]))
-            flipped = {hint for hint in range(HINTS) if rng.random() < 0.3}
-            return {"instruction": written(current ^ flipped)}
-        # Attempts are shown worst first.
-        shown = [chosen(part) for part in attempts.split("Scored ") if part.strip()][-3:]
-        mother, father = rng.choice(shown), rng.choice(shown)
-        child = {h for h in range(HINTS) if h in (mother if rng.random() < 0.5 else father)}
-        flipped = {hint for hint in range(HINTS) if rng.random() < 0.12}
-        return {"instruction": written(frozenset(child ^ flipped))}
-
-
-def student(predictors: int) -> Program:
-    def asked(place: int) -> Predictor:
-        signature = Signature(
-            name=f"Task{place}",
-            instruction=written(frozenset()),
-            inputs=(FieldSpec(name="text", type=STR),),
-            outputs=(FieldSpec(name="label", type=STR),),
-        )
-        return Predictor(strategy="Predict", signature=signature, lm="simulated")
-
-    names = [f"p{place}" for place in range(predictors)]
-    return Program(
-        name="task",
-        inputs=(FieldSpec(name="text", type=STR),),
-        outputs=(FieldSpec(name="label", type=STR),),
-        steps=tuple(
-            CallStep(name=f"s{name}", predictor=name, arguments={"text": Variable(name="text")})
-            for name in names
-        ),
-        returns={"label": Member(target=Variable(name=f"s{names[-1]}"), name="label")},
-        predictors={name: asked(place) for place, name in enumerate(names)},
-        lms={"simulated": LM(name="simulated", model="embedded/simulated")},
-    )
-
-
-METRIC = ir.Metric(
-    name="right",
-    gold="gold",
-    pred="pred",
-    dataset="rows",
-    program="task",
-    score=BinaryOp(
-        operator="==",
-        left=Member(target=Variable(name="gold"), name="label"),
-        right=Member(target=Variable(name="pred"), name="label"),
-    ),
-)
-
-
-def rows(kind: str, n: int) -> Rows:
-    return tuple(Example(i, {"text": f"{kind} {i}"}, {"label": "right"}) for i in range(n))
+WITHOUT_COMPAT = ("SIMBA", "InferRules", "GEPA")
+RECORD = Path(__file__).parent / "simulated" / "dspy.json"
+Z90 = 1.645
+BEHIND = 3.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One optimizer on one task; scores are true ones, in percent. `searched` is what the search found, and
-    `score` what the compile ends with: the start, where its last word was that the gain is noise (`kept`)."""
+    """One block on one task; scores are true ones, in percent."""
 
     step: str
     kind: str
     seed: int
-    schedule: str
-    searched: float
     score: float
     start: float
-    optimum: float
     calls: int
-    kept: bool
 
 
-async def optimized(name: str, kind: str, seed: int, compat: bool) -> Outcome:
-    optimizer, given, scoring = STEPS[name]
-    task = Task(seed, KINDS[kind])
-    spec, program = SPECS[optimizer], student(task.predictors)
-    options = Options(spec, given)
-    train, val = rows("train", TRAIN), rows("val", scoring)
-    kept = False
-    async with Engine() as engine:
-        evaluator = Simulated(engine, METRIC, task)
-        context = Context(
-            evaluator=evaluator,
-            # DSPy's COPRO has no val and scores on train: it gets the rows that ours is scored on.
-            train=val if compat and optimizer == "COPRO" else train,
-            val=val,
-            teacher=None,
-            rng=lambda stream_name: stream(seed, "bench", stream_name),
-            progress=lambda label, score: None,
-            seed=seed,
+def block(name: str, kind: str, seed: int, compat: bool) -> ir.Optimize:
+    steps = tuple(
+        ir.StepSpec(
+            name=f"step{place}",
+            optimizer=optimizer,
+            # DSPy gives up after ten answers that nobody can read.
+            options=options | ({"max_errors": 1000} if SPECS[optimizer].option("max_errors") else {}),
+            compat="dspy" if compat and optimizer not in WITHOUT_COMPAT else None,
         )
-        before = None if compat else await evaluator.evaluate(program, val)
-        result = await run_of(spec, "dspy" if compat else None)(program, options, context)
-        found = made = result.program
-        if before is not None:
-            # As a compile does: it scores what it starts from first, and says the last word for nothing.
-            after = await evaluator.evaluate(made, val)
-            kept = not last_word(before.scores, after.scores, [result]).real
-            made = program if kept else made
+        for place, (optimizer, options) in enumerate(STEPS[name])
+    )
+    # DSPy's SIMBA knows no val.
+    part = "train" if compat and name == "SIMBA" else "val"
+    return ir.Optimize(
+        name="tuned",
+        program="task",
+        metric="right",
+        train=ir.RowsRef(dataset="rows", part="train"),
+        val=ir.RowsRef(dataset="rows", part=part),
+        seed=seed,
+        # Where none of the first answers can be read, a compile stops to show one.
+        on_error="score_zero",
+        steps=steps,
+        emit=steps[-1].name,
+        **({"scoring": "none"} if compat else {}),
+    )
+
+
+async def compiled(name: str, kind: str, seed: int, compat: bool) -> Outcome:
+    task = Task(seed, KINDS[kind])
+    program, measure = student(task.kind.predictors), metric(task.kind.graded)
+    optimize = block(name, kind, seed, compat)
+    assert optimize.val is not None
+    parts = {"train": rows("train", task.kind.train), "val": rows("val", task.kind.val)}
+    lm = program.lms["simulated"]
+    project = ir.Project(
+        lms={lm.name: lm},
+        programs={program.name: program},
+        metrics={measure.name: measure},
+        optimizes={optimize.name: optimize},
+    )
+    train, val = parts["train"], parts[optimize.val.part or ""]
+    looked_at = enough.parts(optimize, measure, train, val)
+    resolved = Resolved(optimize, program, measure, train, val, *looked_at, None, lm)
+    planned = plan_resolved(project, resolved, Path())
+    async with Engine() as engine:
+        evaluator = Simulated(engine, measure, task)
+        ran = Ran(project, resolved, planned, evaluator, silent, walled=False)
+        await ran.run()
+        built = ran.select()
+    made = built.artifact.program
     assert not isinstance(made, Ensemble)
-    assert not isinstance(found, Ensemble)
-    both = {name: options.integer(name) for name in DEMO_NAMES} if spec.option(DEMO_NAMES[0]) else {}
-    best = task.optimum(
-        hints="instructions" in spec.sets,
-        demos="demos" in spec.sets,
-        labels=both.get("max_labeled_demos", 0),
-        bootstrapped=both.get("max_bootstrapped_demos", 0),
-    )
-    return Outcome(
-        name,
-        kind,
-        seed,
-        "dspy" if compat else "default",
-        100 * task.score(task.odds(found)),
-        100 * task.score(task.odds(made)),
-        100 * task.score(task.odds(program)),
-        100 * best,
-        evaluator.spent.calls,
-        kept,
-    )
-
-
-DEMO_NAMES = ("max_labeled_demos", "max_bootstrapped_demos")
+    assert planned.least <= built.spent.calls <= planned.most, (name, kind, seed, built.spent.calls, planned)
+    return Outcome(name, kind, seed, task.score(made), task.score(program), built.spent.calls)
 
 
 def one(job: tuple[str, str, int, bool]) -> Outcome:
-    return asyncio.run(optimized(*job))
+    return asyncio.run(compiled(*job))
 
 
-def spread(values: Sequence[float]) -> str:
-    return f"{statistics.fmean(values):.1f} ± {statistics.stdev(values) if len(values) > 1 else 0:.1f}"
+def recorded() -> dict[tuple[str, str, int], Outcome]:
+    if not RECORD.exists():
+        return {}
+    names = json.loads(RECORD.read_text())
+    found = (
+        Outcome(step, kind, seed, score, start, calls)
+        for step, kinds in names.items()
+        for kind, outcomes in kinds.items()
+        for seed, (score, start, calls) in enumerate(outcomes)
+    )
+    return {(one.step, one.kind, one.seed): one for one in found}
 
 
-def calls(outcomes: Sequence[Outcome]) -> str:
-    made = [one.calls for one in outcomes]
-    return f"{statistics.fmean(made):,.0f} ± {statistics.stdev(made) if len(made) > 1 else 0:,.0f}"
+def record(outcomes: Iterable[Outcome]) -> None:
+    """One line for each step and kind: score, score of the start, and calls, seed after seed."""
+    lines: dict[str, dict[str, list[str]]] = {}
+    for one in sorted(outcomes, key=lambda one: one.seed):
+        kinds = lines.setdefault(one.step, {}).setdefault(one.kind, [])
+        assert len(kinds) == one.seed, "every seed from 0 on"
+        kinds.append(f"[{one.score:.3f}, {one.start:.3f}, {one.calls}]")
+    steps = [
+        f" {json.dumps(step, ensure_ascii=False)}: {{\n"
+        + ",\n".join(f"  {json.dumps(kind)}: [{', '.join(seeds)}]" for kind, seeds in kinds.items())
+        + "\n }"
+        for step, kinds in lines.items()
+    ]
+    RECORD.write_text("{\n" + ",\n".join(steps) + "\n}\n")
 
 
-def share(theirs: Sequence[Outcome], ours: Sequence[Outcome]) -> str:
-    return f"{sum(one.calls for one in ours) / sum(one.calls for one in theirs):.1%}"
+@dataclass(frozen=True)
+class Pairs:
+    """The same tasks, compiled on DSPy's schedule (`theirs`) and as they come (`ours`)."""
 
+    theirs: Sequence[Outcome]
+    ours: Sequence[Outcome]
 
-def mean_and_error(paired: Sequence[float]) -> str:
-    error = statistics.stdev(paired) / math.sqrt(len(paired)) if len(paired) > 1 else 0.0
-    return f"{statistics.fmean(paired):+.2f} ± {error:.2f}"
+    @property
+    def differences(self) -> list[float]:
+        return [b.score - a.score for a, b in zip(self.theirs, self.ours, strict=True)]
+
+    @property
+    def share(self) -> float:
+        return sum(one.calls for one in self.ours) / sum(one.calls for one in self.theirs)
+
+    def line(self, *names: str) -> str:
+        found = self.differences
+        mean = statistics.fmean(found)
+        error = statistics.stdev(found) / math.sqrt(len(found)) if len(found) > 1 else 0.0
+        cells = (
+            *names,
+            f"{statistics.fmean(one.start for one in self.theirs):.1f}",
+            f"{statistics.fmean(one.score for one in self.theirs):.1f}",
+            f"{statistics.fmean(one.score for one in self.ours):.1f}",
+            f"{mean:+.2f} ± {error:.2f}",
+            f"{mean - Z90 * error:+.1f} … {mean + Z90 * error:+.1f}",
+            f"{statistics.fmean(one.calls for one in self.theirs):,.0f}",
+            f"{statistics.fmean(one.calls for one in self.ours):,.0f}",
+            f"{self.share:.1%}",
+        )
+        return f"| {' | '.join(cells)} |"
 
 
 HEAD = (
-    "| optimizer | tasks | score: start | best | dspy | default | regret: dspy | default | calls: dspy | default "
-    "| share | default − dspy | search alone − dspy | start kept |"
+    "| optimizer | tasks | start | dspy | default | default − dspy | 90 % interval | calls: dspy | default | share | "
+    "kinds more than 3 behind |"
 )
 
 
-def table(found: Sequence[Outcome]) -> list[str]:
-    """Lines of a Markdown table: means ± standard deviations over the seeds, and a line over all kinds."""
-    lines = [HEAD, "| --- | --- |" + " ---: |" * (HEAD.count("|") - 3)]
+def table(found: Sequence[Outcome], known: dict[tuple[str, str, int], Outcome], title: str) -> list[str]:
+    lines = [f"### {title}", "", HEAD, "| --- | --- |" + " ---: |" * (HEAD.count("|") - 3)]
     for name in STEPS:
-        of = [one for one in found if one.step == name]
-        theirs = [one for one in of if one.schedule == "dspy"]
-        ours = [one for one in of if one.schedule == "default"]
-        for kind in [*KINDS, None]:
-            a, b = ([one for one in part if kind is None or one.kind == kind] for part in (theirs, ours))
-            if not a:
-                continue
-            lines.append(
-                f"| {name} | {kind or '**all**'} "
-                f"| {statistics.fmean(one.start for one in a):.1f} | {statistics.fmean(one.optimum for one in a):.1f} "
-                f"| {spread([one.score for one in a])} | {spread([one.score for one in b])} "
-                f"| {spread([one.optimum - one.score for one in a])} | {spread([one.optimum - one.score for one in b])} "
-                f"| {calls(a)} | {calls(b)} | {share(a, b)} "
-                f"| {mean_and_error([y.score - x.score for x, y in zip(a, b, strict=True)])} "
-                f"| {mean_and_error([y.searched - x.score for x, y in zip(a, b, strict=True)])} "
-                f"| {statistics.fmean(one.kept for one in b):.0%} |"
-            )
+        of = [one for one in found if one.step == name and (one.step, one.kind, one.seed) in known]
+        pairs = Pairs([known[one.step, one.kind, one.seed] for one in of], of)
+        if not of:
+            continue
+        for kind in dict.fromkeys(one.kind for one in of):
+            both = [(a, b) for a, b in zip(pairs.theirs, of, strict=True) if a.kind == kind]
+            lines.append(f"{Pairs([a for a, _ in both], [b for _, b in both]).line(name, kind)} |")
+        lines.append(f"{pairs.line(name, '**all**')} {behind(of, known)} |")
     return lines
+
+
+def behind(of: Sequence[Outcome], known: dict[tuple[str, str, int], Outcome]) -> str:
+    """The kinds in which the default is more than `BEHIND` points behind, on average."""
+    found: dict[str, list[float]] = {}
+    for one in of:
+        found.setdefault(one.kind, []).append(one.score - known[one.step, one.kind, one.seed].score)
+    means = {kind: statistics.fmean(differences) for kind, differences in found.items()}
+    return ", ".join(f"{kind} {mean:+.1f}" for kind, mean in means.items() if mean < -BEHIND) or "none"
+
+
+def differ(jobs: list[tuple[str, str, int, bool]], known: dict[tuple[str, str, int], Outcome]) -> list[str]:
+    """What of the recorded runs comes out otherwise now. SIMBA, InferRules and GEPA are no longer what was recorded."""
+    again = map(one, (job for job in jobs if job[0].split()[0] not in WITHOUT_COMPAT))
+    return [
+        f"{now.step}, {now.kind}, seed {now.seed}: {then.score:.1f} in {then.calls} calls, now {now.score:.1f} in {now.calls}"
+        for now in again
+        if (then := known[now.step, now.kind, now.seed])
+        and (abs(then.score - now.score) > 0.01 or then.calls != now.calls)
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="", help="only optimizers whose name holds this")
+    parser.add_argument("--kind", default="", help="only kinds whose name holds this")
+    parser.add_argument(
+        "--kinds", default="", choices=("", "tuned", "held-out"), help="only one half of the kinds"
+    )
+    parser.add_argument("--sample", type=int, default=0, help="recorded runs of each kind to make again")
+    parser.add_argument("--record", action="store_true", help="record what DSPy's schedule gives")
     parser.add_argument("--json", type=Path, default=None, help="also write every outcome there")
     flags = parser.parse_args()
-    jobs = [
-        (name, kind, seed, compat)
-        for name in STEPS
-        if flags.only in name
-        for kind in KINDS
-        for compat in (True, False)
-        for seed in range(flags.first, flags.first + flags.seeds)
-    ]
+    halves = {"tuned": TUNED, "held-out": HELD_OUT}
+    kinds = [kind for kind in halves.get(flags.kinds, KINDS) if flags.kind in kind]
+
+    def jobs(seeds: int, compat: bool) -> list[tuple[str, str, int, bool]]:
+        steps = [name for name in STEPS if flags.only in name]
+        return [(name, kind, seed, compat) for name in steps for kind in kinds for seed in range(seeds)]
+
     with ProcessPoolExecutor(flags.jobs) as pool:
-        found = list(pool.map(one, jobs, chunksize=5))
+        found = list(pool.map(one, jobs(flags.seeds, flags.record), chunksize=2))
+    if flags.record:
+        record(
+            [
+                *found,
+                *(
+                    one
+                    for key, one in recorded().items()
+                    if key not in {(o.step, o.kind, o.seed) for o in found}
+                ),
+            ]
+        )
+        return
+    known = recorded()
     print(
-        f"{flags.seeds} tasks of each kind; {TRAIN} rows of train; mean ± standard deviation over the tasks;"
+        f"{flags.seeds} tasks of each kind; the differences are means over the same tasks ± their standard errors\n"
     )
-    print("the differences are means over the same tasks ± their standard errors, in points of test score\n")
-    print("\n".join(table(found)))
+    for title, half in (
+        ("Kinds that settings were tried on", TUNED),
+        ("Kinds that none was tried on", HELD_OUT),
+    ):
+        if of := [one for one in found if one.kind in half]:
+            print("\n".join(table(of, known, title)), "\n")
+    for line in differ(jobs(flags.sample, True), known):
+        print(f"not as recorded: {line}")
     if flags.json:
         flags.json.write_text(json.dumps([asdict(one) for one in found]))
 

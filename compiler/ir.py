@@ -30,7 +30,7 @@ from dspec.runtime.schema.types import Frozen, JsonValue
 
 IR_VERSION = 1
 
-Scoring = Literal["none", "all"]
+Scoring = Literal["none", "enough", "all"]
 """What is scored besides what a step needs for itself: nothing, or start and result on all rows of val."""
 
 OnError = Literal["stop", "score_zero"]
@@ -207,11 +207,13 @@ class Optimize(Frozen):
     teacher_lm: str | None = None
     seed: int = 0
     on_error: OnError = "stop"
-    scoring: Scoring = "all"
+    scoring: Scoring = "enough"
     budget: Budget = Budget()
     steps: tuple[StepSpec, ...]
     emit: str
     """Name of the step whose program is written."""
+    drops: bool = False
+    """Whether steps at the end that gained no more than luck are left out, as where the block does not say which to emit."""
 
 
 class Eval(Frozen):

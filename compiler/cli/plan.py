@@ -135,7 +135,7 @@ def draw(seen: Planned) -> None:
     for heading in headings:
         table.add_column(heading, justify="left" if heading in ("what", "how") else "right", no_wrap=True)
     val = str(made.steps[0].val) if made.steps else ""
-    scored = made.scoring == "all"
+    scored = made.scoring != "none"
     if scored:
         start = spell(made.baseline), "", *gap, *judge(made.judge)
         table.add_row("baseline", "the program as it is", val, *start)

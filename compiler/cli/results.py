@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ..compile.build import Built
     from ..compile.pipeline import Compiled
     from ..compile.selection import LastWord
+    from ..evaluate.meter import Account
 
 
 def draw_compiled(console: Console, result: Compiled) -> None:
@@ -58,6 +59,9 @@ def draw_compiled(console: Console, result: Compiled) -> None:
         _draw_verdict(console, evaluation)
     for note in built.notes:
         console.print(f"note: {note}", markup=False)
+    for step in built.steps:
+        if step.verdict is not None:
+            console.print(f"step {step.name}: {step.verdict.said}; {_took(step.spent)}", markup=False)
     needed = result.spent.calls
     saved = result.job.plan.most - needed
     beside = ""
@@ -87,6 +91,11 @@ def draw_compiled(console: Console, result: Compiled) -> None:
         console.print(f"left {path} as it was", markup=False)
     if result.kept.place is not None:
         console.print(f"wrote {result.kept.place}", markup=False)
+
+
+def _took(spent: Account) -> str:
+    money = spent.total.known_usd
+    return plural(spent.calls, "call") + ("" if not money else f", ${money:.4f}")
 
 
 def _fewer(built: Built) -> str:
@@ -280,6 +289,9 @@ def _compiled(result: Compiled) -> JsonValue:
                 "optimizer": step.optimizer,
                 "planned": {"least": step.planned.calls.least, "most": step.planned.calls.most},
                 "calls": step.spent.calls,
+                "cost_usd": step.spent.total.known_usd,
+                "verdict": None if step.verdict is None else _verdict(step.verdict),
+                "comparison": None if step.verdict is None else _paired(step.verdict.comparison),
                 "notes": list(step.result.notes),
                 "candidates": [
                     {"label": candidate.label, "score": candidate.score}
@@ -364,6 +376,9 @@ def _verdict(verdict: LastWord) -> JsonValue:
         "chance": verdict.chance,
         "luck": verdict.worth.luck,
         "gained": verdict.worth.gained,
+        "interval": list(verdict.interval),
+        "decided": verdict.decided,
+        "fresh": verdict.fresh,
     }
 
 

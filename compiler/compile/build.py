@@ -24,12 +24,14 @@ from msgspec.structs import replace
 from dspec.runtime.artifact.artifact import Artifact, kind_of
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.models.engine import Engine
+from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.schema.ensemble import Runnable, each, programs
 from dspec.runtime.schema.program import Program
 
 from .. import ir
 from ..diagnostics.wording import plural
 from ..evaluate.budget import Wall, wall_of
+from ..evaluate.digests import program_digest
 from ..evaluate.evaluation import Evaluation, Evaluator
 from ..evaluate.events import CandidateScored, Held, Report, StepFinished, StepStarted, silent
 from ..evaluate.meter import Account, Execute, metered
@@ -38,13 +40,14 @@ from ..evaluate.shares import leaves_something, perfect, said_perfect
 from ..evaluate.statistics import Paired
 from ..evaluate.store import Store
 from ..evaluate.streams import stream
-from ..evaluate.tasks import Halt
+from ..evaluate.tasks import Halt, together
 from ..optimizers.base import Context, OptimizerError, Options, PromptModel, Spec, StepResult
 from ..optimizers.compat.students import as_dspy
 from ..optimizers.compat.table import run_of
 from ..optimizers.demos import shown_rows
-from ..optimizers.frozen import thawed
+from ..optimizers.frozen import thaw, thawed
 from ..optimizers.ranking import chosen_from
+from ..optimizers.texts import prompt_tokens
 from ..training.service import Training
 from .chain import (
     finalists_of,
@@ -57,6 +60,7 @@ from .chain import (
     teacher_of,
     teachers_of,
 )
+from .enough import affordable, looks
 from .evals import scored
 from .plan import Plan, StepPlan
 from .prepared import Prepared, Resolved
@@ -89,6 +93,8 @@ class StepOutcome(Struct, frozen=True):
     planned: StepPlan
     spent: Account
     result: StepResult
+    verdict: LastWord | None = None
+    """Its result against what it was given, on the rows that it compared on; None where it did not score both."""
 
 
 class Built(Struct, frozen=True):
@@ -221,11 +227,15 @@ class Ran:
         self._notes: list[str] = []
         self._baseline: Evaluation | None = None
         self._final: Evaluation | None = None
+        self._further: list[Evaluation] = []
+        """Start and result in turns, on the rows of one look after the other that no step has seen."""
         self._emitted: Runnable = resolved.student
         self._best: Candidate | None = None
         self._best_step = ""
         self._faithful = any(step.compat is not None for step in resolved.optimize.steps)
         """Whether a step has DSPy's schedule, which ends where DSPy ends."""
+        self._unended = self._faithful or any(spec_of(step).saves for step in resolved.optimize.steps)
+        """Whether steps run though nothing can be better than the program that the compile starts from."""
         self._settled = False
         """Whether no step ran, since nothing can be better than the program that the compile starts from."""
 
@@ -235,7 +245,7 @@ class Ran:
         first = self._begin(0)
         early = None if self._unscored else await self._score_start(first)
         self._scored.set()
-        if self._baseline is not None and perfect(self._baseline.scores) and not self._faithful:
+        if self._baseline is not None and perfect(self._baseline.scores) and not self._unended:
             self._settled, self._final = True, self._baseline
             self._notes.append(self._said_settled(self._baseline))
             return
@@ -248,15 +258,71 @@ class Ran:
         if self._status != "complete":
             return
         self._emitted = self._programs[resolved.optimize.emit]
+        if resolved.optimize.drops:
+            self._drop()
         if self._unscored:
             return
         try:
             self._final = await self._evaluator.evaluate(
-                self._emitted, resolved.val, label=resolved.optimize.name
+                self._emitted, resolved.raced, label=resolved.optimize.name
             )
         except (BudgetExceeded, Stopped) as halt:
             self._halt(halt)
             self._notes.append("every step ran, but the result could not be scored any more")
+            return
+        try:
+            await self._look_further()
+        except (BudgetExceeded, Stopped) as halt:
+            self._halt(halt)
+            self._notes.append(
+                "every step ran, but the result could not be compared on further rows any more"
+            )
+
+    def _drop(self) -> None:
+        """Leave out the steps at the end that gained no more than luck over what they were given. The first step is for the last
+        word to judge."""
+        origins = dict(zip((step.name for step in self._resolved.optimize.steps), self._origins, strict=True))
+        verdicts = {outcome.name: outcome.verdict for outcome in self._outcomes}
+        last = self._resolved.optimize.emit
+        while (
+            origins[last] in self._programs
+            and (verdict := verdicts[last]) is not None
+            and not (verdict.real or self._saves(last))
+        ):
+            origin = origins[last]
+            self._notes.append(
+                f"step `{last}` is left out, and the result is what step `{origin}` made: {verdict.said} "
+                f"(`emit = {last}` keeps it)"
+            )
+            last = origin
+        self._emitted = self._programs[last]
+
+    def _saves(self, name: str) -> bool:
+        """Whether a step makes programs cheaper, and is to be judged by that."""
+        return next(spec_of(one).saves for one in self._resolved.optimize.steps if one.name == name)
+
+    async def _look_further(self) -> None:
+        """Compare the result with the start on rows that no step has seen, until it is certain which one is better."""
+        student, result = self._resolved.student, self._emitted
+        if self._baseline is None or student == result:
+            return
+        taken = sum((account.spent for account in self._accounts), Account())
+        each = calls_per_run(student) + calls_per_run(result)
+        most = affordable(self._plan.further, taken.calls - taken.judge.calls, each)
+        for places in looks(most):
+            if self._compared().decided:
+                return
+            rows = self._resolved.rest[places.start : places.stop]
+            both = await together(
+                [
+                    self._evaluator.evaluate(program, rows, label=label)
+                    for program, label in ((student, "baseline"), (result, self._resolved.optimize.name))
+                ]
+            )
+            halts = [one for one in both if not isinstance(one, Evaluation)]
+            if halts:
+                raise halts[0]
+            self._further += [one for one in both if isinstance(one, Evaluation)]
 
     async def _score_start(self, first: _Begun) -> asyncio.Task[StepResult] | None:
         """Score the program that the compile starts from; the first step's work, where it has begun beside it."""
@@ -278,7 +344,7 @@ class Ran:
         try:
             self._baseline = await self._evaluator.evaluate(
                 resolved.student,
-                resolved.val,
+                resolved.raced,
                 label="baseline",
                 told=told,
                 # A model that is to be tuned need not know the layout yet.
@@ -312,7 +378,8 @@ class Ran:
         context = Context(
             evaluator=evaluator,
             train=resolved.train,
-            val=resolved.val,
+            val=resolved.raced,
+            val_whole=len(resolved.val) if len(resolved.raced) < len(resolved.val) else None,
             teacher=teacher,
             rng=lambda name: stream(resolved.optimize.seed, step.name, name),
             progress=_progress(step.name, report),
@@ -345,9 +412,10 @@ class Ran:
         except (BudgetExceeded, Stopped) as halt:
             self._report(StepFinished(step.name, spent.calls, halt=halt.message))
             raise
-        self._outcomes.append(StepOutcome(step.name, begun.spec.name, planned, spent, result))
+        verdict = _verdict_on(begun.student, result)
+        self._outcomes.append(StepOutcome(step.name, begun.spec.name, planned, spent, result, verdict))
         self._programs[step.name] = result.program
-        best = next(iter(result.candidates), None) if result.scored_on in (None, resolved.val) else None
+        best = next(iter(result.candidates), None) if result.scored_on in (None, resolved.raced) else None
         if best is not None and self._best is not None and best.score > self._best.score:
             self._best, self._best_step = best, step.name
         if result.cut is not None:
@@ -399,26 +467,60 @@ class Ran:
         name = self._resolved.optimize.prompt_lm
         return None if name is None else PromptModel(name, self._project.with_fallbacks([name]))
 
-    def _judged(self) -> LastWord | None:
-        """The result against the start (`selection`). Where the difference is noise, the start is the result."""
-        if self._baseline is None or self._final is None or self._settled:
-            return None
+    def _lean(self, verdict: LastWord) -> bool:
+        """Whether the result is what a step saved: smaller than the start, and not clearly worse."""
+        if not self._saves(self._resolved.optimize.emit) or verdict.comparison.high < 0.0:
+            return False
+        before, after = (
+            sum(map(prompt_tokens, programs(one))) for one in (self._resolved.student, self._emitted)
+        )
+        return after < before
+
+    def _compared(self) -> LastWord:
+        """The result against the start, on all rows that both were scored on."""
+        assert self._baseline is not None
+        assert self._final is not None
+        before, after = (
+            tuple(score for one in self._further[which::2] for score in one.scores) for which in (0, 1)
+        )
         results = [outcome.result for outcome in self._outcomes]
-        verdict = last_word(
+        return last_word(
             self._baseline.scores,
             self._final.scores,
             [
                 chosen_from(one, self._baseline.scores)
                 for one in results
-                if one.scored_on in (None, self._resolved.val)
+                if one.scored_on in (None, self._resolved.raced)
             ],
+            (before, after),
         )
+
+    def _all_rows(self) -> tuple[Evaluation, Evaluation]:
+        """What start and result scored on all rows on which they were compared."""
+        assert self._baseline is not None
+        assert self._final is not None
+        before, after = (
+            Evaluation((*first.rows, *(row for one in self._further[which::2] for row in one.rows)))
+            for which, first in enumerate((self._baseline, self._final))
+        )
+        return before, after
+
+    def _judged(self) -> LastWord | None:
+        """The result against the start (`selection`). Where the difference is noise, the start is the result."""
+        if self._baseline is None or self._final is None or self._settled:
+            return None
+        verdict = self._compared()
         same = self._emitted == self._resolved.student
-        kept = not (verdict.real or self._faithful)
+        kept = not (verdict.real or self._faithful or self._lean(verdict))
         self._notes += verdict.notes(kept=kept or same)
+        if self._resolved.rest:
+            self._notes.append(verdict.looked(len(self._resolved.val)))
+        raced = self._final
+        before, after = self._all_rows()
+        self._baseline, self._final = before, after
         if kept and not same:
-            self._emitted, self._final = self._resolved.student, self._baseline
-        elif self._best is not None and self._best_step and self._best.score > self._final.score:
+            self._emitted, self._final = self._resolved.student, before
+        elif self._best is not None and self._best_step and self._best.score > raced.score:
             self._notes.append(
                 f"step `{self._best_step}` found a program that scored {100 * self._best.score:.1f} on these rows, "
                 f"more than the result: `emit = {self._best_step}` takes it"
@@ -448,7 +550,7 @@ class Ran:
         resolved = self._resolved
         if self._unscored:
             return
-        shown = shown_rows(self._emitted, resolved.val)
+        shown = shown_rows(self._emitted, resolved.raced)
         if resolved.optimize.val is not None:
             if shown:
                 yield f"{plural(shown, 'row')} of val {'is' if shown == 1 else 'are'} in the prompt of the result"
@@ -488,7 +590,7 @@ class Ran:
         role: Literal["train", "val"] = "train" if optimize.val is None else "val"
         final = self._final
         if final is None and self._best is not None and self._best.program is self._emitted:
-            final = as_evaluation(self._best, resolved.val)
+            final = as_evaluation(self._best, resolved.raced)
         return Artifact(
             kind=kind_of(self._emitted),
             name=optimize.name,
@@ -498,7 +600,7 @@ class Ran:
                 self._project,
                 resolved,
                 self._emitted,
-                [(outcome.name, outcome.result, outcome.spent) for outcome in self._outcomes],
+                [(one.name, one.result, one.spent, one.verdict) for one in self._outcomes],
                 spent=self._spent(),
                 unanswered=len(self._evaluator.unanswered),
             ),
@@ -512,6 +614,16 @@ class Ran:
 
     def _said_settled(self, start: Evaluation) -> str:
         return f"{said_perfect(start.scores)} {SETTLED}"
+
+
+def _verdict_on(given: Program, result: StepResult) -> LastWord | None:
+    """What a step made against what it was `given`, where it scored both on the same rows."""
+    digest = program_digest(thaw(given))
+    start = next((one for one in result.candidates if program_digest(one.program) == digest), None)
+    best = next((one for one in result.candidates if one.program == result.program), None)
+    if start is None or best is None:
+        return None
+    return last_word(start.scores, best.scores, [chosen_from(result, start.scores)])
 
 
 def _with_notes(result: StepResult, context: Context) -> StepResult:

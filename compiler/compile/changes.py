@@ -122,7 +122,11 @@ def snapshot(prepared: Prepared, name: str) -> Snapshot:
         "val": _rows(resolved.val),
         "seed": optimize.seed,
         "on_error": optimize.on_error,
-        **({"scoring": optimize.scoring} if optimize.scoring != "all" else {}),
+        **(
+            {"scoring": optimize.scoring}
+            if len(resolved.raced) < len(resolved.val) or optimize.scoring == "none"
+            else {}
+        ),
         "budget": optimize.budget.model_dump(mode="json", exclude_none=True),
         "emit": optimize.emit,
         "prompt_lm": optimize.prompt_lm,
@@ -180,7 +184,7 @@ def free(
     if resolved.awaited:
         return Free()  # nobody knows what it is about
     keyed = ProgramKey(resolved.student)
-    baseline = resolved.val if resolved.optimize.scoring == "all" else ()
+    baseline = resolved.raced if resolved.optimize.scoring != "none" else ()
     asked = () if store.is_empty() else baseline
     keys = [keyed.run(one, sample=0, temperature=None) for one in inputs_digests(asked)]
     known = store.lookup(keys)

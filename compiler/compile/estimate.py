@@ -233,6 +233,7 @@ class Reckoning:
         turns = histories(project)
         self.train = sizes.sized(train, histories=turns)
         self.val = self.train if val is train else sizes.sized(val, histories=turns)
+        self.project = project
         self._lms = project.lms
         self._prompt_lm = prompt_lm
         self._folder = folder

@@ -22,6 +22,7 @@ from dspec.runtime.schema.ensemble import programs as each_program
 from dspec.runtime.schema.program import Program, canonical
 
 from .. import ir
+from ..data import Rows
 from ..evaluate.counts import Calls, Range
 from ..evaluate.meter import Purpose
 from ..optimizers.base import Facts, Options
@@ -43,6 +44,7 @@ from .chain import (
     teacher_of,
     teachers_of,
 )
+from .enough import affordable
 from .estimate import Bill, Growth, Guess, Reckoning, Seen, TrainingPlan, expected, grown, histories, larger
 from .prepared import Prepared, Resolved, check_turns
 from .sizes import sized
@@ -110,6 +112,9 @@ class Plan(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     judge: Range = NO_CALLS
     """Calls of the metric's judges when a program is scored on all rows, as before and after the steps."""
+    further: int = 0
+    """Rows of val at most, besides those of the steps, on which the result is compared with the start; twice as many runs are
+    part of `final`."""
     guess: Mapping[Purpose, Guess] = {}
     """What is expected by rule, of each purpose that has calls; the last compile says how to correct it."""
 
@@ -247,10 +252,10 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
 
     met: list[Runnable] = [student, *(judge.program for judge in resolved.metric.judges)]
     root = project_root(folder / "_")
-    reckoning = Reckoning(project, resolved.train, resolved.val, resolved.prompt_lm, root)
+    reckoning = Reckoning(project, resolved.train, resolved.raced, resolved.prompt_lm, root)
     candidates: dict[str, tuple[Program, ...]] = {}
     # Steps whose result is scored when they end; "" is what the block starts from, the baseline.
-    scored = {""} if optimize.scoring == "all" else set[str]()
+    scored = {""} if optimize.scoring != "none" else set[str]()
     scorings = 0
     described: dict[str, None] = {}
     steps: list[StepPlan] = []
@@ -265,14 +270,15 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
                 [growth_of(ref.program, programs[step.name]) for ref in step.members] or [Growth()]
             )
             steps.append(
-                StepPlan(step.name, spec.name, NO_CALLS, NO_CALLS, len(resolved.train), len(resolved.val))
+                StepPlan(step.name, spec.name, NO_CALLS, NO_CALLS, len(resolved.train), len(resolved.raced))
             )
             continue
         teacher = teacher_of(project, step, programs, optimize.lm) or starts
         more = teachers_of(project, step, programs, optimize.lm)
         facts = Facts(
             train=len(resolved.train),
-            val=len(resolved.val),
+            val=len(resolved.raced),
+            val_whole=len(resolved.val) if len(resolved.raced) < len(resolved.val) else None,
             predictors=len(tunable(starts)),
             calls_per_run=calls_per_run(starts),
             teacher_calls_per_run=sum(map(calls_per_run, (teacher, *more))),
@@ -290,7 +296,7 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
         calls = calls_of(spec, step.compat)(options, facts)
         if step.compat is None and describes((spec, *(one.spec for one in facts.nested.values()))):
             described |= dict.fromkeys(tunable_tools(starts))
-        settles = spec.candidates and step.compat is None and facts.finalists == 1
+        settles = spec.candidates and step.compat is None and facts.finalists == 1 and not spec.saves
         # What is expected is reckoned without: a program is seldom perfect.
         sure = _settled(calls, facts) if settles else calls
         nested = [one.teacher for one in facts.nested.values() if one.teacher is not None]
@@ -331,7 +337,7 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
                 _lowered(sure.task, fewer),
                 _lowered(sure.teacher, fewer),
                 len(resolved.train),
-                len(resolved.val),
+                len(resolved.raced),
                 sure.prompt,
                 _judge_calls(resolved.metric, runs),
                 None if trains is None else reckoning.training(starts, before, trains.runs, project.training),
@@ -353,10 +359,11 @@ def _plan(resolved: Resolved, walked: _Walked, evals: tuple[EvalPlan, ...] = ())
     """The plan, with that of the evals, which are reckoned with already."""
     optimize, student = resolved.optimize, resolved.student
     steps = walked.steps
-    scored = len(resolved.val) if optimize.scoring == "all" else 0
+    scored = len(resolved.raced) if optimize.scoring != "none" else 0
     baseline = Range(scored * call_bounds(student).least, scored * calls_per_run(student))
     unscored = scored * calls_per_run(walked.programs[optimize.emit])
     final = Range() if optimize.emit in walked.scored else Range(0, unscored)
+    rest = _further(resolved, walked)
     # No step runs where the start is scored and nothing can be better. On DSPy's schedule steps run all the same. Those that
     # run may share all their scorings, and a common teacher's runs; where the start is scored on train, all of them.
     surely = steps if not scored or any(step.compat is not None for step in optimize.steps) else ()
@@ -367,10 +374,11 @@ def _plan(resolved: Resolved, walked: _Walked, evals: tuple[EvalPlan, ...] = ())
     least = baseline.least + teaching + prompting + sum(one.calls.least for one in evals)
     prompts = sum(step.prompt.most for step in steps)
     teachers = sum(step.teacher.most for step in steps)
-    work = baseline.most + final.most + sum(step.task.most for step in steps)
+    further = len(rest) * (calls_per_run(student) + calls_per_run(walked.programs[optimize.emit]))
+    work = baseline.most + final.most + further + sum(step.task.most for step in steps)
     work += sum(one.calls.most for one in evals)
     judge = _judge_calls(resolved.metric, scored)
-    runs = (2 if final.most else 1) * scored + walked.scorings
+    runs = (2 if final.most else 1) * scored + 2 * len(rest) + walked.scorings
     judges = _judge_calls(resolved.metric, runs).most + sum(one.judge.most for one in evals)
     most = work + teachers + prompts + judges
     again = most * (max(askings(one) * readers(one) for met in walked.met for one in each_program(met)) - 1)
@@ -382,12 +390,17 @@ def _plan(resolved: Resolved, walked: _Walked, evals: tuple[EvalPlan, ...] = ())
     if final.most:
         reckoning.all_rows(emitted, growth, val, final)
         reckoning.judges(resolved.metric, emitted, growth, val, scored)
+    if rest:
+        others = sized(rest, histories=histories(reckoning.project))
+        for program, grows in ((student, walked.growths[""]), (emitted, growth)):
+            reckoning.all_rows(program, grows, others, Range(0, len(rest) * calls_per_run(program)))
+            reckoning.judges(resolved.metric, program, grows, others, len(rest))
     return Plan(
         optimize=optimize.name,
         scoring=optimize.scoring,
         baseline=baseline,
         steps=steps,
-        final=final,
+        final=Range(final.least, final.most + further),
         least=least,
         most=most,
         again=again,
@@ -397,8 +410,17 @@ def _plan(resolved: Resolved, walked: _Walked, evals: tuple[EvalPlan, ...] = ())
         evals=evals,
         notes=_notes(resolved, walked, again, prompts, judges, runs + 2 * sum(one.rows for one in evals)),
         judge=judge,
+        further=len(rest),
         guess=reckoning.guess(),
     )
+
+
+def _further(resolved: Resolved, walked: _Walked) -> Rows:
+    """The rows of val on which start and result are compared at most, besides those on which the steps compare."""
+    emit = walked.programs[resolved.optimize.emit]
+    each = call_bounds(resolved.student).least + call_bounds(emit).least
+    taken = sum(step.calls.most for step in walked.steps)
+    return resolved.rest[: affordable(len(resolved.rest), taken, each)]
 
 
 def _calls_of_a_run(program: Program) -> str:
@@ -462,6 +484,11 @@ def _notes(
     if optimize.scoring == "none":
         notes.append(
             '`scoring = "none"`: neither the program nor the result is scored; steps score what they need'
+        )
+    if resolved.rest:
+        notes.append(
+            f"candidates are compared on {len(resolved.raced):,} of {len(resolved.val):,} rows of val, and the result on others "
+            'until it is certain to be better or worse: `scoring = "all"` takes all of them'
         )
     if optimize.val is None:
         notes.append("no val: candidates are scored on the rows they were made from")

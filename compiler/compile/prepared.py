@@ -22,6 +22,7 @@ from ..data import DataError, Rows, load_rows, part, parts
 from ..data.histories import has_history, unfit_rows
 from ..optimizers.base import OptimizerError
 from ..project.state import project_root
+from . import enough
 from .estimate import Growth
 
 
@@ -33,7 +34,11 @@ class Resolved(Struct, frozen=True):
     metric: ir.Metric
     train: Rows
     val: Rows
-    """Rows that candidates are scored on: train's where there is no val."""
+    """The rows of val: train's where there is no val."""
+    raced: Rows
+    """Those on which the steps compare: all of `val`, or enough of it."""
+    rest: Rows
+    """The others, on which the result may be compared with the start, in the order in which they are looked at."""
     teacher_lm: LM | None
     prompt_lm: LM | None = None
     """Model that writes instructions: the student's where the block names none."""
@@ -176,12 +181,14 @@ def resolve(
             f"`{optimize.program}` is an ensemble, which `{name}` cannot tune",
             help="tune its members, or use it as a `teacher`",
         )
+    metric = project.metrics[optimize.metric]
     return Resolved(
         optimize,
         student,
-        project.metrics[optimize.metric],
+        metric,
         train,
         val,
+        *enough.parts(optimize, metric, train, val),
         None if optimize.teacher_lm is None else project.lms[optimize.teacher_lm],
         _prompt_lm(student) if optimize.prompt_lm is None else project.lms[optimize.prompt_lm],
         frozenset(one for one in project.needed(name) if one in awaited or one not in project.made),

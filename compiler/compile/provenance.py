@@ -22,24 +22,28 @@ from ..optimizers.base import Options, StepResult, TrainingDone
 from .chain import spec_of
 from .evals import scored
 from .prepared import Resolved
+from .selection import LastWord
 
 
 def provenance(
     project: ir.Project,
     resolved: Resolved,
     emitted: Runnable,
-    outcomes: Sequence[tuple[str, StepResult, Account]],
+    outcomes: Sequence[tuple[str, StepResult, Account, LastWord | None]],
     *,
     spent: Account,
     unanswered: int,
 ) -> Provenance:
-    """Of `emitted`, which the block's steps led to: each of those that ran by name, its result, and what it took."""
+    """Of `emitted`, which the block's steps led to: each of those that ran by name, its result, what it took, and what
+    that is against what it was given."""
     steps = {step.name: step for step in resolved.optimize.steps}
     return Provenance(
         toolchain=f"dspc {_version()}",
         models=_models(project, resolved, emitted),
-        training=tuple(_training(name, one) for name, result, _ in outcomes for one in result.trained),
-        steps=tuple(_record(resolved, steps[name], result, took) for name, result, took in outcomes),
+        training=tuple(_training(name, one) for name, result, _, _ in outcomes for one in result.trained),
+        steps=tuple(
+            _record(resolved, steps[name], result, took, verdict) for name, result, took, verdict in outcomes
+        ),
         calls=spent.calls,
         input_tokens=spent.total.input_tokens,
         output_tokens=spent.total.output_tokens,
@@ -122,12 +126,22 @@ def _models(project: ir.Project, resolved: Resolved, emitted: Runnable) -> dict[
     return models | asked | ({"judge": ", ".join(sorted(judges))} if judges else {})
 
 
-def _record(resolved: Resolved, step: ir.StepSpec, result: StepResult, spent: Account) -> StepRecord:
+def _record(
+    resolved: Resolved, step: ir.StepSpec, result: StepResult, spent: Account, verdict: LastWord | None
+) -> StepRecord:
     score = None
     if result.candidates:
-        rows = resolved.val if result.scored_on is None else result.scored_on
+        rows = resolved.raced if result.scored_on is None else result.scored_on
         score = scored(resolved.metric.name, as_evaluation(result.candidates[0], rows))
-    return _step_record(step).model_copy(update={"score": score, "calls": spent.calls})
+    return _step_record(step).model_copy(
+        update={
+            "score": score,
+            "calls": spent.calls,
+            "cost_usd": spent.total.known_usd,
+            "gain": None if verdict is None else verdict.comparison.difference,
+            "luck": None if verdict is None else verdict.chance,
+        }
+    )
 
 
 def _step_record(step: ir.StepSpec) -> StepRecord:

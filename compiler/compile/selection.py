@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from ..evaluate.outcomes import Seen, rows_seen
+from ..evaluate.sequential import interval
+from ..evaluate.shares import overall
 from ..evaluate.statistics import Paired, luck, paired
 from ..evaluate.winners import Worth, worth_of_winner
 
@@ -34,6 +36,15 @@ class LastWord(Struct, frozen=True):
     tried: int
     chance: float
     worth: Worth
+    interval: tuple[float, float]
+    """What the result gains without luck, with 95 % certainty, however often one has looked: of rows that score by themselves."""
+    fresh: int = 0
+    """Rows among those compared on which no step has chosen."""
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is certain which one is better."""
+        return self.interval[0] > 0.0 or self.interval[1] < 0.0
 
     @property
     def real(self) -> bool:
@@ -71,21 +82,66 @@ class LastWord(Struct, frozen=True):
             )
         return notes
 
+    def looked(self, val: int) -> str:
+        """On how many of the rows of val the two were compared, and what that tells."""
+        pair, (low, high) = self.comparison, self.interval
+        rows = f"compared on {pair.better + pair.worse + pair.same:,} of {val:,} rows of val"
+        if self.fresh:
+            rows += f", {self.fresh:,} of which no step had seen"
+        span = f"between {100 * low:+.1f} and {100 * high:+.1f}"
+        if self.decided:
+            return f"{rows}: enough to be certain that what the steps made is {'better' if low > 0 else 'worse'}, {span}"
+        return f'{rows}: the gain is {span}, and which one is better is not certain; `scoring = "all"` looks at all rows'
+
+    @property
+    def said(self) -> str:
+        """Gain and luck in a clause."""
+        gain = f"{100 * self.comparison.difference:+.1f} over what it was given"
+        if not self.real:
+            return f"{gain} is no more than the {100 * self.chance:.1f} that luck alone brings"
+        return f"{gain}, {100 * self.worth.gained:+.1f} without luck" if self.lucky else gain
+
     @property
     def lucky(self) -> bool:
         """Whether a number with one digit tells of luck."""
         return self.worth.luck >= 0.0005
 
 
-def last_word(before: Sequence[float], after: Sequence[float], chosen: Sequence[Sequence[Seen]]) -> LastWord:
+def last_word(
+    before: Sequence[float],
+    after: Sequence[float],
+    chosen: Sequence[Sequence[Seen]],
+    further: tuple[Sequence[float], Sequence[float]] = ((), ()),
+) -> LastWord:
     """Compare the result's scores with the start's on the same rows; `chosen` are those that each step chose from, in the
-    steps' order (`ranking.chosen_from`)."""
+    steps' order (`ranking.chosen_from`).
+
+    `further` are both programs' scores on rows that no choice was made on. There is no luck in them, so all of it counts the
+    less the more of them there are.
+    """
     looks = [rows_seen(scores) for rivals in chosen for scores in rivals]
-    comparison = paired(before, after)
+    comparison = paired([*before, *further[0]], [*after, *further[1]])
     rivals = next((found for found in reversed(chosen) if tuple(after) in found), ())
+    worth = worth_of_winner(before, after, rivals)
+    share = len(before) / (len(before) + len(further[0]))
+    chance = luck(before, after, looks) if overall(after) > overall(before) else 0.0
     return LastWord(
         comparison,
         tried=max(1, len(looks)),
-        chance=luck(before, after, looks) if comparison.difference > 0 else 0.0,
-        worth=worth_of_winner(before, after, rivals),
+        chance=share * chance,
+        worth=worth if share == 1 else Worth(share * worth.luck, comparison.difference - share * worth.luck),
+        interval=gain(before, after, chance, further),
+        fresh=len(further[0]),
     )
+
+
+def gain(
+    before: Sequence[float],
+    after: Sequence[float],
+    chance: float,
+    further: tuple[Sequence[float], Sequence[float]],
+) -> tuple[float, float]:
+    """The interval of what the result gains, which holds however often it is asked for (`sequential`). On the rows that it was
+    chosen on it shows too much, by `chance`."""
+    chosen = (max(-1.0, b - a - chance) for a, b in zip(before, after, strict=True))
+    return interval([*chosen, *(b - a for a, b in zip(*further, strict=True))])

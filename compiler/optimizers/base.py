@@ -51,6 +51,10 @@ MOST = 100_000
 """The most that an option may count where it sets no smaller bound: a larger number is a slip of the keyboard."""
 
 
+LEAST_COMPARED = 50
+"""Rows of val on which a compile compares at least that looks at enough of them, whatever its steps make use of."""
+
+
 class Option(Struct, frozen=True):
     """One option: `default` None means unset; bounds are inclusive, and hold for each item of a list."""
 
@@ -94,6 +98,8 @@ class Facts(Struct, frozen=True):
     """Model calls of one run of the student."""
     teacher_calls_per_run: int | None = None
     """Model calls of one run of the teacher, of several teachers one run of each; None: the student's."""
+    val_whole: int | None = None
+    """Rows that val has, where these are a part of it."""
     student_scored: bool = False
     """The student has been scored on these val rows before: as the baseline, or by a search."""
     student_bare: bool = False
@@ -219,6 +225,9 @@ class Spec(Struct, frozen=True):
     compares_on_more: bool = True
     """True where an optimizer that prompts and needs val learns from few rows and compares on many. False where it learns
     from many and compares on few."""
+    compares_on: Callable[[Options, int, int], int] = field(default=lambda options, train, val: 0)
+    """With options, rows of train and rows of val: how many of the latter its comparisons can make use of, where a block looks
+    at enough rows (`compile.enough`)."""
     conflicts: tuple[Conflict, ...] = ()
     """Options that do not go together; the first conflict found is reported."""
     starts_from: frozenset[Tuned] = frozenset()
@@ -240,6 +249,8 @@ class Spec(Struct, frozen=True):
     """The result as far as a plan can know it: all that decides how many calls a run makes."""
     per_input: bool = False
     """True when the demos are chosen for each input, from an index, of which a program has one."""
+    saves: bool = False
+    """True when the step makes a program cheaper and not better: its result is kept unless it is clearly worse."""
     reflective: bool = False
     """True when the step learns from the metric's `feedback`, and only from scores where there is none."""
 
@@ -368,6 +379,8 @@ class Context(Struct, frozen=True):
     everything else draws from `rng`."""
     val_given: bool = True
     """False when `val` holds train's rows because the block names none."""
+    val_whole: int | None = None
+    """As in `Facts`."""
     finalists: int = 1
     """As in `Facts`."""
     members: tuple[Program, ...] = ()

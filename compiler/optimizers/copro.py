@@ -112,6 +112,7 @@ SPEC = Spec(
     writes=lambda options, facts: Writes(shown=options.integer("breadth") + 1),
     needs_val=True,
     candidates=True,
+    compares_on=lambda options, train, val: train,
     prompts=True,
     advise=_advise,
 )

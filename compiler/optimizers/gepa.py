@@ -26,6 +26,7 @@ from ..evaluate.digests import program_digest
 from ..evaluate.outcomes import Candidate
 from ..evaluate.shares import overall, said_perfect
 from ..evaluate.tasks import Halt, together
+from ..search.order import in_turn
 from .advising import FEW, Idea, Situation
 from .base import Context, Option, Options, Spec, StepResult, Writes
 from .frozen import tunable
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
     from ..data.rows import Example
     from ..evaluate.evaluation import Attempt
 
+COMPARED_ON = 60
+"""Rows of val on which candidates are scored, where it has more."""
+LOOK = 20
+"""Rows of val on which a child has to be as good as its parent before it is scored on all of them."""
 MAX_LOST = 10
 """Proposals in a row that bring nothing new, after which the model is taken to have no further ideas."""
 
@@ -147,6 +152,7 @@ SPEC = Spec(
     writes=lambda options, facts: Writes(runs=options.integer("reflection_minibatch_size")),
     needs_val=True,
     candidates=True,
+    compares_on=lambda options, train, val: COMPARED_ON,
     conflicts=CONFLICTS,
     prompts=True,
     compares_on_more=False,
@@ -169,6 +175,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         len(context.train),
         len(context.val),
         val_given=context.val_given,
+        whole=context.val_whole,
     )
     if budget < len(context.val):
         note = (
@@ -203,6 +210,7 @@ class _Counts(Struct):
     lost: int = 0
     lost_in_a_row: int = 0
     better: int = 0
+    dropped: int = 0
     merges: int = 0
     merged: int = 0
     perfect_in_a_row: int = 0
@@ -223,6 +231,8 @@ class _Evolution:
         self._scores = Scores(context, budget)
         self._counts = _Counts()
         self._merge_due = False
+        self._order: tuple[int, ...] = ()
+        """The rows of val, so that the first of them are as hard as all are."""
         self._seen = {program_digest(student)}
         called = reached(student)
         self._predictors = [address for address in tunable(student) if address in called]
@@ -235,6 +245,7 @@ class _Evolution:
         """Score the student. Raises halts: until then there is no candidate."""
         await self._scores.begin(self._student, "as it came")
         self._join("as it came", self._student, (), 0)
+        self._order = in_turn(self.pool[0].candidate.scores, self._context.rng("order"))
 
     async def evolve(self) -> None:
         number = 0
@@ -246,6 +257,8 @@ class _Evolution:
     def notes(self) -> tuple[str, ...]:
         counts = self._counts
         told = f"{counts.reflections} reflections, {counts.better} of them better on their minibatch"
+        if counts.dropped:
+            told += f", {counts.dropped} of which no better than their parent on a first look at val"
         if counts.lost:
             told += f", {counts.lost} with nothing new"
         if counts.merges:
@@ -288,9 +301,19 @@ class _Evolution:
         after = await scores.score(rewritten, batch, label)
         if overall(after) > overall(before):
             counts.better += 1
+            if not await self._promising(rewritten, member.candidate, label):
+                counts.dropped += 1
+                return
             await scores.score(rewritten, self._context.val, label)
             self._join(label, rewritten, (parent,), turn)
             self._merge_due = self._options.flag("use_merge")
+
+    async def _promising(self, program: Program, parent: Candidate, label: str) -> bool:
+        """Whether a child is at least as good as its parent on a first look at val: the rows of a minibatch tell little, and all
+        of val is dear. Raises halts."""
+        looked = self._order[:LOOK] if len(self._order) > 2 * LOOK else ()
+        found = await self._scores.score(program, [self._context.val[place] for place in looked], label)
+        return overall(found) >= overall([parent.scores[place] for place in looked])
 
     def _parent(self, number: int) -> int:
         table = [member.candidate.scores for member in self.pool]

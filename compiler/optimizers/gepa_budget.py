@@ -18,6 +18,10 @@ FULL_EVERY = 5
 """The search that `auto` makes room for: trials on minibatches, and now and then a full evaluation."""
 
 
+SHARE = 0.42
+"""What is spent of that where val has more rows than candidates are scored on."""
+
+
 def auto_calls(candidates: int, predictors: int, val: int) -> int:
     """DSPy's size of an `auto` budget; a val smaller than its minibatch takes the minibatch's place."""
     trials = int(max(4 * predictors * math.log2(candidates), 1.5 * candidates))
@@ -25,14 +29,20 @@ def auto_calls(candidates: int, predictors: int, val: int) -> int:
     return val + 5 * candidates + min(MINIBATCH, val) * trials + full * val
 
 
-def metric_calls(options: Options, predictors: int, train: int, val: int, *, val_given: bool) -> int:
-    """Rows that the step may score; `auto = "light"` where no budget is given."""
+def metric_calls(
+    options: Options, predictors: int, train: int, val: int, *, val_given: bool, whole: int | None = None
+) -> int:
+    """Rows that the step may score; `auto = "light"` where no budget is given. Of val there may be more rows than the step
+    scores, `whole`, by which an `auto` budget is sized."""
     calls, passes = options["max_metric_calls"], options["max_full_evals"]
     if isinstance(calls, int):
         return calls
     if isinstance(passes, int):
         return passes * (train + val if val_given else train)
-    return auto_calls(AUTO[options.text("auto") or "light"], predictors, val)
+    candidates = AUTO[options.text("auto") or "light"]
+    if whole is None:
+        return auto_calls(candidates, predictors, val)
+    return max(2 * val, int(SHARE * auto_calls(candidates, predictors, whole)))
 
 
 def reflections(budget: int, batch: int, val: int) -> int:
@@ -46,7 +56,9 @@ def reflections(budget: int, batch: int, val: int) -> int:
 
 def calls(options: Options, facts: Facts) -> Calls:
     """The cost formula. A budget too small to score the student leaves that to the end of the compile."""
-    budget = metric_calls(options, facts.predictors, facts.train, facts.val, val_given=facts.val_given)
+    budget = metric_calls(
+        options, facts.predictors, facts.train, facts.val, val_given=facts.val_given, whole=facts.val_whole
+    )
     known = facts.val if facts.student_scored else 0
     if budget < facts.val:
         return Calls(task=Range(0, (facts.val - known) * facts.calls_per_run))

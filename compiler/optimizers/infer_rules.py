@@ -3,8 +3,8 @@
 Algorithm: DSPy's `InferRules`. The program is bootstrapped as by `BootstrapFewShot`; then a model is asked
 several times for the rules behind the training rows, each time in view of other rows, and each answer, added
 to the instructions, is a candidate. What differs: the program as it came and its demos without any rules
-compete too; and each candidate keeps its own rules, which in DSPy 3.4.1 end up in all of them and in the
-caller's program.
+compete too; candidates race instead of being scored on every row (`search = "full"` does that); and each keeps its own
+rules, which in DSPy 3.4.1 end up in all of them and in the caller's program.
 
 Without val, demos and rules come from the first half of train and are scored on the other half.
 """
@@ -17,16 +17,22 @@ from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program
 
 from ..evaluate.counts import Calls, Range
-from ..evaluate.outcomes import Candidate
 from ..evaluate.tasks import Halt, together
+from ..search import Arm, Full, Listed, Racing, Strategy
+from ..search.board import open_beside
 from .base import Context, Facts, Option, Options, Spec, StepResult, Writes
 from .bootstrap_few_shot import DEMO_OPTIONS, assemble, bootstrap, demos_shown, prepare_teacher, teacher_calls
 from .frozen import tunable
 from .proposing import Proposer
 from .proposing.answers import extended
 from .proposing.rules import infer_rules
-from .ranking import ranked, settled
+from .ranking import ranked
 
+SEARCHES = ("racing", "full")
+SHARE = 0.45
+"""What a race may cost, as a share of scoring every candidate on every row."""
+COMPARED_ON = 150
+"""Rows of val on which candidates are compared, where it has more."""
 TEMPERATURE = 1.0
 """Temperature of the model that writes rules: its answers are to differ."""
 
@@ -36,14 +42,22 @@ def halves(train: int) -> tuple[int, int]:
     return (train // 2, train - train // 2) if train > 1 else (train, train)
 
 
+def strategy(options: Options, rows: int, finalists: int = 1) -> Strategy:
+    """How the demos alone and each set of rules are compared."""
+    if options.text("search") == "full":
+        return Full()
+    arms = options.integer("num_candidates") + 1
+    return Racing.within(SHARE * arms * rows, arms, rows, finalists=finalists)
+
+
 def _calls(options: Options, facts: Facts) -> Calls:
     train, val = (facts.train, facts.val) if facts.val_given else halves(facts.train)
-    scoring = val * facts.calls_per_run
-    start = 0 if facts.student_scored else scoring
+    start = 0 if facts.student_scored else val * facts.calls_per_run
     candidates = options.integer("num_candidates")
+    raced = strategy(options, val, facts.finalists).most(candidates + 1, val)
     prompt = candidates * facts.predictors
     return Calls(
-        task=Range(start, start + (candidates + 1) * scoring),
+        task=Range(start, start + raced * facts.calls_per_run),
         teacher=teacher_calls(
             options.integer("max_bootstrapped_demos"), options, replace(facts, train=train)
         ),
@@ -59,12 +73,20 @@ SPEC = Spec(
     about="When the labels follow a policy that can be written down. It bootstraps demos, and a model writes "
     "the rules behind the rows; rules are added to the instruction.",
     costs="the teacher's runs of `BootstrapFewShot`; one to the writing model for each module and set of "
-    "rules; one run for every row of `val` and set. Without `val` half of `train` takes its place.",
+    "rules; one run for every row of `val` and set at most, less when racing. Without `val` half of `train` takes its place.",
     source="DSPy, InferRules",
     options=(
         Option("num_candidates", "int", 10, "Sets of rules to try.", minimum=1),
         Option("num_rules", "int", 10, "Rules in a set, for each predictor.", minimum=1),
         *DEMO_OPTIONS,
+        Option(
+            "search",
+            "str",
+            "racing",
+            'How the sets are compared: "racing" on growing parts of val, the best on all of it; "full" scores each on all '
+            "of val.",
+            choices=SEARCHES,
+        ),
     ),
     sets=frozenset({"instructions", "demos"}),
     starts_from=frozenset({"instructions"}),
@@ -77,6 +99,7 @@ SPEC = Spec(
     bootstraps=True,
     candidates=True,
     advised_train=20,
+    compares_on=lambda options, train, val: COMPARED_ON,
     prompts=True,
 )
 
@@ -86,37 +109,43 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         learned, _ = halves(len(context.train))
         rest = context.train[learned:] or context.train
         context = replace(context, train=context.train[:learned], val=rest)
-
-    def tell(candidate: Candidate) -> None:
-        context.progress(candidate.label, candidate.score)
-
-    scored = [await _score("as it came", student, context)]
-    tell(scored[-1])
-    if settled(scored, context):
-        return replace(ranked(scored, ended=True), scored_on=context.val)
-    try:
-        taught = await _taught(student, options, context)
-        scored.append(await _score("demos alone", taught, context))
-        tell(scored[-1])
-    except (BudgetExceeded, Stopped) as halt:
-        return replace(ranked(scored, cut=halt), scored_on=context.val)
-    if settled(scored, context):
-        return replace(ranked(scored, ended=True), scored_on=context.val)
-    proposer = Proposer(context, student)
+    start = Arm("as it came", student)
+    making = _taught(student, options, context)
+    board, taught = await open_beside(context, start, context.rng("order"), making)
+    if taught is None or isinstance(taught, BudgetExceeded | Stopped):
+        found = ranked(board.candidates(), cut=taught, rivals=board.rivals, ended=taught is None)
+        return replace(found, scored_on=context.val)
     numbers = range(1, options.integer("num_candidates") + 1)
-    found: list[tuple[Candidate, int] | Halt] = await together(
-        [_candidate(number, taught, proposer, options, context) for number in numbers],
-        lambda made: tell(made[0]),
+    arms = [Arm("demos alone", taught)]
+    compared = strategy(options, board.rows, context.finalists)
+    sure = (
+        compared.rounds(len(numbers) + 1, board.rows)[0].rows if isinstance(compared, Racing) else board.rows
     )
-    lost, halts = 0, list[Halt]()
-    for one in found:
-        if isinstance(one, tuple):
-            scored.append(one[0])
-            lost += one[1]
-        else:
-            halts.append(one)
+    board.begin(arms[0], sure)
+    proposer = Proposer(context, student)
+
+    async def made(number: int) -> tuple[Program, int]:
+        program, lost = await _with_rules(number, taught, proposer, options, context)
+        if program is not taught:
+            board.begin(Arm(f"rules {number}", program), sure)
+        return program, lost
+
+    try:
+        found = await together([made(number) for number in numbers])
+        halt = next((one for one in found if not isinstance(one, tuple)), None)
+        lost = sum(one[1] for one in found if isinstance(one, tuple))
+        for number, one in zip(numbers, found, strict=True):
+            if isinstance(one, tuple):
+                arms.append(Arm(f"rules {number}", one[0]))
+        if halt is None:
+            if isinstance(compared, Racing):
+                compared = compared.fewer(len(numbers) + 1, len(arms), board.rows)
+            halt = await compared.run(board, Listed(arms), len(arms))
+    finally:
+        await board.drop()
     notes = (f"{lost} answers with rules could not be used",) if lost else ()
-    return replace(ranked(scored, cut=halts[0] if halts else None, notes=notes), scored_on=context.val)
+    ranking = ranked(board.candidates(), cut=halt, notes=notes, rivals=board.rivals, ended=board.settled)
+    return replace(ranking, scored_on=context.val)
 
 
 async def _taught(student: Program, options: Options, context: Context) -> Program:
@@ -129,10 +158,10 @@ async def _taught(student: Program, options: Options, context: Context) -> Progr
     return assemble(student, accepted, context.train, demos, options, context.rng, context.room)
 
 
-async def _candidate(
+async def _with_rules(
     number: int, taught: Program, proposer: Proposer, options: Options, context: Context
-) -> tuple[Candidate, int]:
-    """The program with one set of rules for each predictor, scored; and how many answers were lost."""
+) -> tuple[Program, int]:
+    """The program with one set of rules for each predictor, and how many answers were lost. Raises halts."""
     wanted = options.integer("num_rules")
     found: list[str | Halt] = await together(
         [
@@ -158,9 +187,4 @@ async def _candidate(
             lost += 1
         else:
             program = program.with_predictor(address, instruction=longer)
-    return await _score(f"rules {number}", program, context), lost
-
-
-async def _score(label: str, program: Program, context: Context) -> Candidate:
-    evaluation = await context.evaluator.evaluate(program, context.val, label=label)
-    return Candidate(label, program, evaluation.scores)
+    return program, lost

@@ -22,7 +22,7 @@ from .advising import MANY, SOME, Idea, Situation
 from .base import Context, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS, demos_shown
 from .frozen import tunable
-from .mipro_plan import AUTO, CONFLICTS, SEARCHES, calls, looks, sizes, strategy, trials, writes
+from .mipro_plan import AUTO, CONFLICTS, SEARCHES, calls, compared_on, looks, sizes, strategy, writes
 from .mipro_pool import first_pool
 from .proposing.showing import MAX_ROWS
 from .ranking import ranked
@@ -147,6 +147,7 @@ SPEC = Spec(
     bootstraps=True,
     candidates=True,
     advised_train=200,
+    compares_on=lambda options, train, val: compared_on(options),
     conflicts=CONFLICTS,
     prompts=True,
     advise=_advise,
@@ -166,8 +167,9 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         return ranked(board.candidates(), cut=pool, rivals=board.rivals)
     try:
         space, rng = pool.space, context.rng("search")
-        further = looks(options, predictors)
-        tried = chosen.trials if further else min(chosen.trials, space.combinations - 1)
+        compared, planned = strategy(options, predictors, board.rows, context.finalists, context.val_whole)
+        further = looks(options, predictors, planned)
+        tried = planned if further else min(planned, space.combinations - 1)
         if further:
             source = Growing(space, Bandit(space, rng, tried), pool.arm, pool.further(further))
         elif tried == space.combinations - 1:
@@ -178,9 +180,8 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         else:
             source = Combinations(space, Bandit(space, rng, tried), pool.arm)
         source.start(board.mean(start), board.rows)
-        compared = strategy(options, predictors, board.rows, context.finalists)
         if isinstance(compared, Racing):
-            compared = compared.fewer(trials(options, predictors), tried, board.rows)
+            compared = compared.fewer(planned, tried, board.rows)
         halt = await compared.run(board, source, tried)
     except (BudgetExceeded, Stopped) as raised:
         return ranked(board.candidates(), cut=raised, rivals=board.rivals)

@@ -18,15 +18,19 @@ from .proposing import summary_calls
 from .proposing.summary import MAX_BATCHES
 
 SEARCHES = ("racing", "minibatch")
-AUTO = {"light": (6, 100), "medium": (12, 300), "heavy": (18, 1000)}
-"""By `auto`: candidates, and the rows of val on which they are compared."""
+AUTO = {"light": (6, 100, 50), "medium": (12, 300, 100), "heavy": (18, 1000, 200)}
+"""By `auto`: candidates, the rows of val on which the original compares them, and those on which they race."""
+COMPARED_ON = 100
+"""Rows on which they race where `auto` is `none`."""
 PROPOSER_DEMOS = 3
 """Demos that are bootstrapped for the proposer alone where the program gets none."""
 GROWTH = 1.5
 """Rounds of a race grow slowly: what an arm shows tells something of the others, too, so that few rows go far."""
-SHARE = 0.41
+SHARE = 0.39
 """What a race may cost, with the instructions that are proposed on the way, as a share of what the original's
 minibatches and full evaluations cost for as many trials. The original scores no combination twice."""
+TELLING, FEWEST = 8, 4
+"""Rows that a race's first round should have, for which there are fewer trials, and how many there are at least."""
 LOOK, PROPOSED = 3, 2
 """Trials between two looks at a race, and instructions that are then proposed for every predictor: two of the next
 trials try them, and the others what looks best so far."""
@@ -52,12 +56,18 @@ def sizes(options: Options, predictors: int) -> Sizes:
     if auto is None:
         candidates = options.integer("num_candidates")
         return Sizes(candidates, 1 if bare else candidates, options.integer("num_trials"), None)
-    candidates, limit = AUTO[auto]
+    candidates, limit, _ = AUTO[auto]
     dimensions = predictors if bare else 2 * predictors
     trials = int(max(2 * dimensions * log2(candidates), 1.5 * candidates))
     if bare:
         return Sizes(candidates, 1, trials, limit)
     return Sizes(candidates // 2, candidates, trials, limit)
+
+
+def compared_on(options: Options) -> int:
+    """Rows of val on which trials are compared, where it has more."""
+    auto = options.text("auto")
+    return COMPARED_ON if auto is None else AUTO[auto][2]
 
 
 def trials(options: Options, predictors: int) -> int:
@@ -68,49 +78,50 @@ def trials(options: Options, predictors: int) -> int:
     return min(chosen.trials, (chosen.instructions * chosen.demo_sets) ** predictors - 1)
 
 
-def looks(options: Options, predictors: int) -> int:
-    """How often further instructions are proposed at most: never where none are at first."""
+def looks(options: Options, predictors: int, tried: int | None = None) -> int:
+    """How often further instructions are proposed at most, among so many trials: never where none are at first."""
     chosen = sizes(options, predictors)
     if options.text("search") != "racing" or chosen.instructions == 1:
         return 0
-    return (chosen.trials - 1) // LOOK
+    return ((tried or chosen.trials) - 1) // LOOK
 
 
-def strategy(options: Options, predictors: int, rows: int, finalists: int = 1) -> Strategy:
-    """How trials are compared on `rows` rows of val."""
+def strategy(
+    options: Options, predictors: int, rows: int, finalists: int = 1, whole: int | None = None
+) -> tuple[Strategy, int]:
+    """How trials are compared on `rows` rows of val, of which there may be more: `whole`; and how many trials that are."""
+    planned = trials(options, predictors)
     full_every = options.integer("minibatch_full_eval_steps")
     wave = LOOK if looks(options, predictors) else full_every
     if not options.flag("minibatch"):
-        return Full(wave)
+        return Full(wave), planned
     size = options.integer("minibatch_size")
     if options.text("search") == "minibatch":
-        return Minibatch(size, full_every)
+        return Minibatch(size, full_every), planned
     chosen = sizes(options, predictors)
-    limit = min(rows, chosen.limit or rows)
+    limit = min(whole or rows, chosen.limit or whole or rows)
     # The original scores the start on all rows, too, and takes full evaluations from scratch.
     full = 1 + -(-chosen.trials // full_every)
     combinations = (chosen.instructions * chosen.demo_sets) ** predictors
     # So many different ones are expected among as many independent draws.
     distinct = combinations * (1 - (1 - 1 / combinations) ** chosen.trials)
-    budget = SHARE * (min(size, limit) * distinct + limit * full) - limit
+    budget = SHARE * (min(size, limit) * distinct + limit * full) - rows
     budget -= PROPOSED * looks(options, predictors)
-    # The winner is also scored on the rows of val that `limit` leaves out.
-    return Racing.within(
-        budget + rows - limit,
-        trials(options, predictors),
-        rows,
-        growth=GROWTH,
-        limit=limit,
-        wave=wave,
-        finalists=finalists,
-    )
+    # Rather fewer trials than such as are judged by fewer rows than tell anything.
+    while planned > FEWEST and _race(budget, planned, rows, wave).first < min(TELLING, rows):
+        planned -= 1
+    return _race(budget, planned, rows, wave, finalists), planned
+
+
+def _race(budget: float, trials: int, rows: int, wave: int, finalists: int = 1) -> Racing:
+    return Racing.within(budget, trials, rows, growth=GROWTH, wave=wave, finalists=finalists)
 
 
 def calls(options: Options, facts: Facts) -> Calls:
     chosen = sizes(options, facts.predictors)
     start = 0 if facts.student_scored else facts.val
-    compared = strategy(options, facts.predictors, facts.val, facts.finalists)
-    rows = start + compared.most(trials(options, facts.predictors), facts.val)
+    compared, tried = strategy(options, facts.predictors, facts.val, facts.finalists, facts.val_whole)
+    rows = start + compared.most(tried, facts.val)
     demos = options.integer("max_bootstrapped_demos")
     labeled = options.integer("max_labeled_demos")
     if zero_shot(options):
@@ -125,7 +136,7 @@ def calls(options: Options, facts: Facts) -> Calls:
     prompt = facts.predictors * (chosen.instructions - 1)
     if prompt and options.flag("data_aware_proposer"):
         prompt += summary_calls(facts.train, options.integer("view_data_batch_size"))
-    later = facts.predictors * PROPOSED * looks(options, facts.predictors)
+    later = facts.predictors * PROPOSED * looks(options, facts.predictors, tried)
     return Calls(
         task=Range(start * facts.calls_per_run, rows * facts.calls_per_run),
         teacher=teacher,

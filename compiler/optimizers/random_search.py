@@ -42,6 +42,8 @@ ZERO_SHOT, LABELS_ONLY, UNSHUFFLED = -3, -2, -1
 SEARCHES = ("racing", "full")
 SHARE = 0.415
 """What a race may cost, composed sets and all, as a share of scoring every candidate on every row."""
+COMPARED_ON = 200
+"""Rows of val on which candidates are compared, where it has more."""
 COMPOSED, COMPOSED_SHARE = 2, 0.4
 """Sets composed after a race, and what share of its cost scoring them may take."""
 
@@ -167,6 +169,7 @@ SPEC = Spec(
     bootstraps=True,
     candidates=True,
     advised_train=50,
+    compares_on=lambda options, train, val: COMPARED_ON,
     conflicts=(Conflict(("restrict",), _nothing_left),),
     advise=_advise,
 )

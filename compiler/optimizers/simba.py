@@ -3,17 +3,19 @@
 Algorithm: DSPy's `SIMBA` (stochastic introspective mini-batch ascent). Each step runs good programs several
 times on a batch of train. Where one run did well and another badly, a child is made that shows the good run
 as a demo, or that is given advice which a model draws from comparing the two. Children are scored on the
-same batch; the best one of each step competes in the end on val. What differs: a child that came out
+same batch; the best one of each step competes in the end on val. What differs: a row is run again only where that may tell
+more, and children and winners race (`search = "full"` runs them all on all rows); a child that came out
 unchanged or like another is not scored; a program is run on a row without the demo that shows this row; and
 what it starts from is scored first, so that it competes whatever happens.
 
-Of one step, all runs are made at once, then all questions are asked at once, then all children are scored at
+Of one step, all runs of a wave are made at once, then all questions are asked at once, then all children are scored at
 once. Every draw is made before any of them.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -32,6 +34,8 @@ from ..evaluate.outcomes import Candidate
 from ..evaluate.scoring import MetricError
 from ..evaluate.shares import overall
 from ..evaluate.tasks import Halt, together
+from ..search import Arm, Board, Full, Listed, Racing, Strategy
+from ..search.racing import Round
 from .base import Context, Facts, Option, Options, Shows, Spec, StepResult, Writes
 from .demos import hide, showable
 from .frozen import tunable
@@ -46,8 +50,29 @@ if TYPE_CHECKING:
     from ..data.rows import Example, Rows
     from ..evaluate.evaluation import Attempt, Evaluation
 
+SEARCHES = ("racing", "full")
+SHARE = 0.42
+"""What the race of the best of each batch may cost, as a share of scoring each on all of val."""
+FIRST_PART = 4
+"""The first look at children takes so many-th part of a batch."""
+FIRST_RUNS = 2
+"""Runs of every row of a batch, before others are made where these did alike."""
 LIMIT_WITHOUT_DEMOS = 3
 """With `max_demos = 0`, from so many demos on one is forgotten each time. The number is DSPy's."""
+
+
+def races(options: Options) -> bool:
+    return options.text("search") == "racing"
+
+
+def children(options: Options, batch: int) -> Strategy:
+    """How the children of a step are compared on its batch."""
+    return Racing(math.ceil(batch / FIRST_PART)) if races(options) else Full()
+
+
+def winners(options: Options, best: int, val: int, finalists: int = 1) -> Strategy:
+    """How the best of each batch are compared on val."""
+    return Racing.within(SHARE * best * val, best, val, finalists=finalists) if races(options) else Full()
 
 
 def _calls(options: Options, facts: Facts) -> Calls:
@@ -55,10 +80,15 @@ def _calls(options: Options, facts: Facts) -> Calls:
     batch = min(options.integer("bsize"), facts.train)
     own, taught = facts.calls_per_run, max(facts.calls_per_run, facts.teacher_calls)
     start = 0 if facts.student_scored else facts.val
-    rows = steps * batch * (runs + 1) + min(steps, runs) * facts.val
+    best = min(steps, runs)
+    rows = steps * children(options, batch).most(runs + 1, batch)
+    rows += max(
+        winners(options, few, facts.val, facts.finalists).most(few, facts.val) for few in range(1, best + 1)
+    )
+    sure = min(runs, FIRST_RUNS) if races(options) else runs
     return Calls(
         task=Range(start * own, (start + rows) * own),
-        teacher=Range(runs * min(own, facts.teacher_calls), steps * batch * ((runs - 1) * own + taught)),
+        teacher=Range(sure * min(own, facts.teacher_calls), steps * batch * ((runs - 1) * own + taught)),
         prompt=Range(0, steps * min(batch, runs + 1)),
     )
 
@@ -70,7 +100,7 @@ SPEC = Spec(
     suits="rows that one program gets right only now and then",
     about="When the same program sometimes gets a row right and sometimes not: the good run becomes a demo, "
     "or the model is asked what it did that the bad run did not. It adds to demos and instructions.",
-    costs="for each of `max_steps` batches, `num_candidates` runs of each row, at most `num_candidates` "
+    costs="for each of `max_steps` batches, up to `num_candidates` runs of each row, at most `num_candidates` "
     "questions and one more, and the children on the same batch; then the best of each batch on all of `val`.",
     source="DSPy, SIMBA",
     options=(
@@ -118,6 +148,15 @@ SPEC = Spec(
             "How freely programs are drawn to make children of; 0 always takes the best.",
             minimum=0.0,
         ),
+        Option(
+            "search",
+            "str",
+            "racing",
+            'How much is run: with "racing" a row is run again only while its runs are alike and few rows are known whose runs '
+            'differ, and children, and in the end the best of each batch, race on growing parts of the rows; with "full" '
+            "every row is run as often, and every child on all rows.",
+            choices=SEARCHES,
+        ),
     ),
     sets=frozenset({"instructions", "demos"}),
     starts_from=frozenset({"instructions", "demos"}),
@@ -132,6 +171,7 @@ SPEC = Spec(
     takes_teacher=True,
     candidates=True,
     advised_train=32,
+    compares_on=lambda options, train, val: train,
     prompts=True,
     reflective=True,
 )
@@ -142,7 +182,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         context = replace(context, teacher=matched(student, context.teacher))
     first = await context.evaluator.evaluate(student, context.val, label="as it came")
     ascent = _Ascent(student, options, context, Candidate("as it came", student, first.scores))
-    context.progress("as it came", ascent.start.score)
+    board = Board(context, Arm(ascent.start.label, student), first.scores, context.rng("order"))
     scored = [ascent.start]
     if settled(scored, context):
         return ranked(scored, ended=True)
@@ -151,13 +191,11 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     except (BudgetExceeded, Stopped) as halt:
         return ranked(scored, cut=halt)
     places = spread(len(ascent.winners), options.integer("num_candidates") + 1)
-    found: list[Candidate | Halt] = await together(
-        [ascent.on_val(ascent.winners[place]) for place in places if place > 0],
-        lambda candidate: context.progress(candidate.label, candidate.score),
-    )
-    scored += [one for one in found if isinstance(one, Candidate)]
-    halts = [one for one in found if not isinstance(one, Candidate)]
-    return ranked(scored, cut=halts[0] if halts else None, notes=tuple(ascent.notes))
+    best = [Arm(ascent.winners[place].label, ascent.winners[place].program) for place in places if place > 0]
+    compared = winners(options, max(1, len(best)), board.rows, context.finalists)
+    halt = await compared.run(board, Listed(best), len(best))
+    notes = () if halt else tuple(ascent.notes)
+    return ranked(board.candidates(), cut=halt, notes=notes, rivals=board.rivals, ended=board.settled)
 
 
 class _Entry(Struct, frozen=True):
@@ -202,13 +240,13 @@ class _Ascent:
             batch = self._batch()
             runs = await self._runs_of(batch, number)
             recipes = self._recipes(runs, number)
-            children = await self._children(recipes, runs, number)
-            lost += len(recipes) - len(children)
-            if children:
+            made = await self._children(recipes, runs, number)
+            lost += len(recipes) - len(made)
+            if made:
                 barren = 0
-                entries = await self._scored(children, batch)
+                entries, best = await self._scored(made, batch)
                 self._pool += entries
-                self.winners.append(max(entries, key=lambda entry: entry.mean))
+                self.winners.append(best)
                 continue
             barren += len(batch)
             if barren >= len(self._context.train) and number < self._options.integer("max_steps"):
@@ -216,12 +254,6 @@ class _Ascent:
                 break
         if lost:
             self.notes.append(f"{lost} children came out unchanged or like an earlier one")
-
-    async def on_val(self, entry: _Entry) -> Candidate:
-        evaluation = await self._context.evaluator.evaluate(
-            entry.program, self._context.val, label=entry.label
-        )
-        return Candidate(entry.label, entry.program, evaluation.scores)
 
     # Runs ------------------------------------------------------------------------------------------
 
@@ -248,6 +280,33 @@ class _Ascent:
                     continue
                 sample = (number - 1) * self._runs + turn
                 jobs.append((hide(self._pool[drawn].program, row), row, sample, 1.0))
+        made: list[list[Attempt]] = [[] for _ in batch]
+        for turns in self._waves():
+            places = self._unclear(made)
+            wanted = [place * self._runs + turn for place in places for turn in turns]
+            for job, attempt in zip(wanted, await self._attempts([jobs[one] for one in wanted]), strict=True):
+                made[job // self._runs].append(attempt)
+        return made
+
+    def _waves(self) -> list[range]:
+        """Turns of a row's runs that are made at the same time."""
+        if not races(self._options):
+            return [range(self._runs)]
+        first = min(FIRST_RUNS, self._runs)
+        return [range(first), *(range(turn, turn + 1) for turn in range(first, self._runs))]
+
+    def _unclear(self, made: Sequence[Sequence[Attempt]]) -> list[int]:
+        """Places of the rows to be run again: those whose runs did alike, until so many others are known that every child has
+        a row to learn from."""
+        table = [[score_of(attempt) for attempt in row] for row in made]
+        scores = [score for row in table for score in row]
+        # Of graded scores hardly any two are equal: alike are those that are nearer than a quarter of how far scores lie apart.
+        apart = (percentile(scores, 0.9) - percentile(scores, 0.1)) / 4 if scores else 0.0
+        alike = [place for place, row in enumerate(table) if not row or max(row) - min(row) <= apart]
+        return alike if len(table) - len(alike) <= self._runs else []
+
+    async def _attempts(self, jobs: Sequence[tuple[Runnable, Example, int, float | None]]) -> list[Attempt]:
+        """In the order of the jobs. Raises halts."""
         found: list[Attempt | Halt] = await together(
             [
                 self._context.evaluator.attempt(program, row, sample=sample, temperature=degree)
@@ -260,7 +319,7 @@ class _Ascent:
                 raise one
             self._look_for_failure(one)
             attempts.append(one)
-        return [attempts[start : start + self._runs] for start in range(0, len(attempts), self._runs)]
+        return attempts
 
     def _look_for_failure(self, attempt: Attempt) -> None:
         """Raises MetricError once the metric has failed on so many rows that an evaluation would end, since scores decide
@@ -343,25 +402,37 @@ class _Ascent:
         # Without advice there is no child: it is not made to forget demos and nothing else.
         return recipe.source if advised is program else advised
 
-    async def _scored(self, children: Sequence[_Entry], batch: Rows) -> list[_Entry]:
-        found: list[_Entry | Halt] = await together([self._on_batch(child, batch) for child in children])
-        entries: list[_Entry] = []
-        for one in found:
-            if not isinstance(one, _Entry):
-                raise one
-            entries.append(one)
-        return entries
+    async def _scored(self, made: Sequence[_Entry], batch: Rows) -> tuple[list[_Entry], _Entry]:
+        """The children, each with its mean on the rows of the batch that it got to, and the best of those that saw all."""
+        compared = children(self._options, len(batch))
+        rounds = (
+            compared.rounds(len(made), len(batch))
+            if isinstance(compared, Racing)
+            else (Round(len(made), len(batch)),)
+        )
+        scores: list[list[float]] = [[] for _ in made]
+        racing, seen = list(range(len(made))), 0
+        for now in rounds:
+            racing = sorted(racing, key=lambda place: -overall(scores[place]))[: now.arms]
+            found = await together([self._on_rows(made[place], batch[seen : now.rows]) for place in racing])
+            seen = now.rows
+            for place, one in zip(racing, found, strict=True):
+                if isinstance(one, Halt):
+                    raise one
+                scores[place] += one
+        entries = [replace(child, mean=overall(own)) for child, own in zip(made, scores, strict=True)]
+        return entries, max((entries[place] for place in sorted(racing)), key=lambda entry: entry.mean)
 
-    async def _on_batch(self, child: _Entry, batch: Rows) -> _Entry:
-        """The child with its mean on the batch, each row without the demo that shows it."""
+    async def _on_rows(self, child: _Entry, rows: Rows) -> list[float]:
+        """The child's scores, each row without the demo that shows it. In the order of the variants that this makes."""
         variants: dict[str, tuple[Program, list[Example]]] = {}
-        for row in batch:
+        for row in rows:
             program = hide(child.program, row)
             variants.setdefault(program_digest(program), (program, []))[1].append(row)
         found: list[Evaluation | Halt] = await together(
             [
-                self._context.evaluator.evaluate(program, rows, label=child.label)
-                for program, rows in variants.values()
+                self._context.evaluator.evaluate(program, those, label=child.label)
+                for program, those in variants.values()
             ]
         )
         scores: list[float] = []
@@ -369,7 +440,7 @@ class _Ascent:
             if isinstance(one, Halt):
                 raise one
             scores += one.scores
-        return replace(child, mean=overall(scores))
+        return scores
 
 
 def _hidden(teacher: Runnable, row: Example) -> Runnable:

@@ -28,6 +28,7 @@ _MODULES: dict[str, str] = {
     "BetterTogether": "better_together",
     "BootstrapFinetune": "bootstrap_finetune",
     "GRPO": "grpo",
+    "Prune": "prune",
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dspec.runtime.running.strategies.table import STRATEGIES
-from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.program import Program, canonical
 
 from .base import Spec
 
@@ -46,3 +46,16 @@ def text_of(program: Program, address: str) -> str:
 def describes(specs: Iterable[Spec | None]) -> bool:
     """Whether one of the optimizers writes descriptions."""
     return any(spec is not None and "descriptions" in spec.sets for spec in specs)
+
+
+def prompt_tokens(program: Program) -> int:
+    """Tokens of the instructions and demos that a step may change, by rule: what of its prompts it is to answer for."""
+    from dspec.runtime.models.transports.answers import estimate_text  # which a check has no use for
+
+    from .frozen import tunable
+
+    return sum(
+        estimate_text(predictor.signature.instruction)
+        + sum(estimate_text(canonical([demo.inputs, demo.outputs])) for demo in predictor.demos)
+        for predictor in tunable(program).values()
+    )

@@ -281,9 +281,10 @@ BLOCKS: dict[str, BlockSpec] = {
                 A(
                     "scoring",
                     "choice",
-                    "Whether the program is scored on `val` before and after the steps, or only where a step needs it.",
-                    default="all",
-                    choices=("none", "all"),
+                    "The rows of `val` on which the program is scored before and after the steps: as many as tell which one is "
+                    "better, all, or none but those that a step needs.",
+                    default="enough",
+                    choices=("none", "enough", "all"),
                     placeholder='"none"',
                 ),
                 A(

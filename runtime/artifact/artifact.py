@@ -66,6 +66,12 @@ class StepRecord(Frozen):
     options: dict[str, JsonValue] = Field(default_factory=dict)
     score: Score | None = None
     calls: int = 0
+    cost_usd: float | None = None
+    """None where a price is not known."""
+    gain: float | None = None
+    """What it scored above the program that it was given, on the same rows; None where it did not score both."""
+    luck: float | None = None
+    """How much of the gain the best of as many equal programs shows."""
 
 
 class TrainingRecord(Frozen):

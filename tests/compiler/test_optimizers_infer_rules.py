@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 from scripted import Asked, classifier, exact, group, jitter, knowing, oracle, pipeline, rows, wrong
@@ -13,7 +13,7 @@ from dspec.compiler import ir
 from dspec.compiler.data import Example
 from dspec.compiler.evaluate.counts import Range
 from dspec.compiler.optimizers.base import Facts, Options
-from dspec.compiler.optimizers.infer_rules import SPEC, halves
+from dspec.compiler.optimizers.infer_rules import SHARE, SPEC, halves
 from dspec.compiler.optimizers.proposing.answers import extended
 from dspec.compiler.optimizers.proposing.rules import first_rules
 from dspec.runtime.artifact.artifact import Artifact, artifact_text
@@ -44,7 +44,12 @@ def taught(asked: Asked) -> Mapping[str, object]:
 
 
 async def run(monkeypatch: pytest.MonkeyPatch, **given: object) -> Stepped:
-    defaults: dict[str, object] = {"train": TRAIN, "val": VAL, "num_candidates": 3}
+    defaults: dict[str, object] = {
+        "train": TRAIN,
+        "val": VAL,
+        "num_candidates": 3,
+        "search": "full",
+    }
     reply = given.pop("reply", taught)
     return await step(monkeypatch, RULES, reply, **{**defaults, **given})  # type: ignore[arg-type]
 
@@ -61,6 +66,23 @@ async def test_the_best_set_of_rules_wins_and_keeps_its_own(monkeypatch: pytest.
     assert done.program is done.result.candidates[0].program
     assert done.promised.least <= done.spent.calls <= done.promised.most
     assert done.spent.prompt.calls == done.promised.prompt.most == 3
+
+
+@pytest.mark.parametrize("latency", [None, jitter(3)], ids=["even", "uneven"])
+async def test_sets_of_rules_race(
+    monkeypatch: pytest.MonkeyPatch, latency: Callable[[], float] | None
+) -> None:
+    given: dict[str, object] = {
+        "max_labeled_demos": 0,
+        "val": rows(60, start=100, groups=6),
+        "num_candidates": 8,
+    }
+    done = await run(monkeypatch, search="racing", latency=latency, threads=16, **given)
+    assert done.labels[0] == "rules 2"
+    every = await run(monkeypatch, **given)
+    assert done.program == every.program
+    assert done.spent.task.calls < 0.6 * every.spent.task.calls
+    assert done.promised.least <= done.spent.calls <= done.promised.most
 
 
 async def test_demos_are_bootstrapped_and_compete_without_rules(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,11 +205,15 @@ async def test_the_wall_leaves_what_was_scored(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_cost_formula() -> None:
     facts = Facts(train=40, val=20, predictors=2, calls_per_run=2)
-    found = SPEC.calls(Options(SPEC, {}), facts)
+    found = SPEC.calls(Options(SPEC, {"search": "full"}), facts)
     assert found.task == Range(40, 12 * 40)
     assert found.prompt == Range(20, 20)
     assert found.teacher == Range(8, 80)
-    halved = SPEC.calls(Options(SPEC, {}), Facts(40, 40, 2, 2, student_scored=True, val_given=False))
+    raced = SPEC.calls(Options(SPEC, {}), facts)
+    assert raced.task.most - 40 <= SHARE * 11 * 40
+    halved = SPEC.calls(
+        Options(SPEC, {"search": "full"}), Facts(40, 40, 2, 2, student_scored=True, val_given=False)
+    )
     assert halved.task == Range(0, 11 * 40)
     assert halved.teacher == Range(8, 40)
 

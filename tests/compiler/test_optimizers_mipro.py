@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from msgspec.structs import replace
 from scripted import Asked, classifier, group, jitter, oracle, pipeline, rows, wrong
 from stepping import Stepped, step
 from writing import Model, is_writing, skill
@@ -56,11 +57,11 @@ async def test_instructions_and_demos_are_tuned_together(monkeypatch: pytest.Mon
 
 async def test_light_asks_for_what_it_needs_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     done = await step(monkeypatch, MIPRO, Model([60, 30]), train=TRAIN, val=VAL)
-    # Three instructions, the first one there already; two at each of three looks; two batches of rows, and one
+    # Three instructions, the first one there already; two at the one look that few trials have; two batches of rows, and one
     # call that joins them.
-    assert [one.request.sample for one in written(done)] == [1, 2] * 4
+    assert [one.request.sample for one in written(done)] == [1, 2] * 2
     assert (len(written(done, "observations")), len(written(done, "summary"))) == (2, 1)
-    assert done.spent.prompt.calls == done.promised.prompt.most == 5 + 6
+    assert done.spent.prompt.calls == done.promised.prompt.most == 5 + 2
 
 
 async def test_further_instructions_are_written_in_view_of_the_scores(
@@ -72,20 +73,23 @@ async def test_further_instructions_are_written_in_view_of_the_scores(
         tried = asked.question.get("attempts", "").count("Scored")
         return Model([min(90, 20 + 10 * tried)])(asked) if is_writing(asked) else Model([1])(asked)
 
-    done = await step(monkeypatch, MIPRO, reply, train=TRAIN, val=VAL)
+    done = await step(monkeypatch, MIPRO, reply, train=TRAIN, val=VAL, auto="medium")
     late = [one for one in written(done) if "attempts" in one.question]
-    assert len(late) == 6
+    assert len(late) > 6
     assert all("data_summary" in one.question for one in late)
     assert late[0].question["attempts"].count("Scored") < late[-1].question["attempts"].count("Scored")
     for one in late:
         shown = re.findall(r"Scored (\S+) of 100", one.question["attempts"])
         assert [float(score) for score in shown] == sorted(float(score) for score in shown)
-        assert one.question["attempts"].endswith(one.question["current_instruction"])
+        best = f"Scored {shown[-1]} of 100.\n{one.question['current_instruction']}"
+        assert best in one.question["attempts"]
     assert skill(done.program) > 40
     first = await step(monkeypatch, MIPRO, reply, train=TRAIN, val=VAL, search="minibatch")
     assert not any("attempts" in one.question for one in written(first))
     assert skill(first.program) == 20
-    blind = await step(monkeypatch, MIPRO, reply, train=TRAIN, val=VAL, data_aware_proposer=False)
+    blind = await step(
+        monkeypatch, MIPRO, reply, train=TRAIN, val=VAL, auto="medium", data_aware_proposer=False
+    )
     told = [one.question for one in written(blind) if "attempts" in one.question]
     assert told
     assert not any(field in one for one in told for field in ("data_summary", "examples"))
@@ -97,7 +101,7 @@ async def test_proposals_that_say_nothing_new_are_counted_and_ask_for_no_more(
     same = Model([60], lambda asked: "")
     done = await step(monkeypatch, MIPRO, same, train=TRAIN, val=VAL, **manual(2, 20), **ZERO_SHOT)
     assert labels(done) == ["instruction 1, demos 0", "as it came"]
-    assert done.spent.prompt.calls < done.promised.prompt.most
+    assert done.spent.prompt.calls <= done.promised.prompt.most
     assert done.result.notes == ("2 proposals could not be used or said what another said",)
 
 
@@ -458,11 +462,12 @@ def test_the_cost_formula() -> None:
     # DSPy's own schedule, less what the shared minibatch saves: 10 trials of 35, two completed.
     assert calls(facts, search="minibatch").task == (100, 100 + 350 + 2 * 65)
     assert calls(facts, minibatch=False).task.most == 100 + 10 * 100
-    # In a race, up to two more at each of three looks.
+    # In a race, up to two more at each of three looks, if there are rows enough to tell ten trials apart.
+    raced = replace(facts, val=50, val_whole=100)
     assert calls(facts, search="minibatch").prompt == (7, 7)
-    assert calls(facts).prompt == (7, 13)
-    assert calls(facts, data_aware_proposer=False).prompt == (2, 8)
-    assert calls(facts, view_data_batch_size=40).prompt == (3, 9)
+    assert calls(raced).prompt == (7, 13)
+    assert calls(raced, data_aware_proposer=False).prompt == (2, 8)
+    assert calls(raced, view_data_batch_size=40).prompt == (3, 9)
     assert calls(facts).teacher == (4, 40)
     # Own demos, none, and labelled rows take three of the sets, so that perhaps no teacher is asked.
     few = manual(3, 5)

@@ -82,6 +82,7 @@ async def run(monkeypatch: pytest.MonkeyPatch, **given: object) -> Stepped:
         "max_steps": 2,
         "num_candidates": 3,
         "bsize": 6,
+        "search": "full",
     }
     reply = given.pop("reply", student)
     return await step(monkeypatch, SIMBA, reply, **{**defaults, **given})  # type: ignore[arg-type]
@@ -325,13 +326,28 @@ async def test_the_bound_is_met_when_nothing_is_shared(monkeypatch: pytest.Monke
     assert done.spent.calls == done.promised.most
 
 
+async def test_racing_takes_fewer_runs_and_learns_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, object] = {
+        "train": rows(40),
+        "val": rows(40, start=100),
+        "bsize": 20,
+        "num_candidates": 6,
+    }
+    every = await run(monkeypatch, **given)
+    raced = await run(monkeypatch, search="racing", **given)
+    assert raced.spent.calls < 0.6 * every.spent.calls
+    assert raced.result.candidates[0].score >= every.result.candidates[0].score > 0
+    assert within(raced)
+
+
+@pytest.mark.parametrize("search", ["full", "racing"])
 @pytest.mark.parametrize("seed", [0, 1])
 async def test_the_result_does_not_depend_on_width_or_order(
-    monkeypatch: pytest.MonkeyPatch, seed: int
+    monkeypatch: pytest.MonkeyPatch, seed: int, search: str
 ) -> None:
     texts: set[str] = set()
     for threads, latency in ((1, None), (16, jitter(1)), (64, jitter(2))):
-        done = await run(monkeypatch, seed=seed, threads=threads, latency=latency, max_steps=3)
+        done = await run(monkeypatch, seed=seed, threads=threads, latency=latency, max_steps=3, search=search)
         found = [
             artifact_text(Artifact(name=one.label, program=one.program)) + repr(one.scores)
             for one in done.result.candidates
@@ -353,7 +369,10 @@ async def test_the_wall_leaves_what_was_scored(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_cost_formula() -> None:
     facts = Facts(train=40, val=20, predictors=1, calls_per_run=2)
-    found = SPEC.calls(Options(SPEC, {}), facts)
+    found = SPEC.calls(Options(SPEC, {"search": "full"}), facts)
+    raced = SPEC.calls(Options(SPEC, {}), facts)
+    assert raced.teacher == Range(4, found.teacher.most)
+    assert raced.task.most < 0.6 * found.task.most
     assert found.teacher == Range(12, 8 * 32 * 6 * 2)
     assert found.task == Range(40, 2 * (20 + 8 * 32 * 7 + 6 * 20))
     assert found.prompt == Range(0, 8 * 7)

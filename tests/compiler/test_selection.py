@@ -226,6 +226,7 @@ metric right(gold: notes, pred: sorter) {
 }
 
 optimize sorted {
+  scoring = "all"
   program = sorter
   metric = right
   train = notes.train

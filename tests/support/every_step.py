@@ -98,7 +98,7 @@ CASES: dict[str, Case] = {
     "MIPROv2, minibatches": Case(step("MIPROv2", search="minibatch", **TRIALS)),
     "MIPROv2, full": Case(step("MIPROv2", minibatch=False, **TRIALS)),
     "MIPROv2, instructions": Case(step("MIPROv2", **BARE, **TRIALS)),
-    "SIMBA": Case(step("SIMBA", max_steps=2, num_candidates=3, bsize=10, max_demos=0), uneven),
+    "SIMBA": Case(step("SIMBA", max_steps=2, num_candidates=3, bsize=10, max_demos=0, search="full"), uneven),
     "InferRules": Case(step("InferRules", num_candidates=3, max_labeled_demos=4)),
     "KNNFewShot": Case(step("KNNFewShot")),
     "KNNFewShot, 2 rounds": Case(step("KNNFewShot", max_rounds=2)),

@@ -40,11 +40,17 @@ def check_models(session: Session, limits: Reader, asked: ModelsAsked) -> None:
 
 
 def check_calls(
-    session: Session, limits: Reader, tuned: RunnableInfo, rows: RowsInfo | None, *, steps: bool
+    session: Session,
+    limits: Reader,
+    tuned: RunnableInfo,
+    rows: RowsInfo | None,
+    *,
+    steps: bool,
+    most: int | None = None,
 ) -> None:
     """Report a wall in calls that even the first score passes.
 
-    `rows` are those that candidates are scored on; an eval has no `steps`.
+    `rows` are those that candidates are scored on, `most` of them where not all are sure to be; an eval has no `steps`.
     """
     if tuned.program is None:
         return
@@ -53,9 +59,10 @@ def check_calls(
     if calls is None or not isinstance(allowed, int) or rows is None or not rows.count:
         return
     per_run = calls_per_run(tuned.program)
-    if rows.count * per_run > allowed:
+    count = rows.count if most is None else min(rows.count, most)
+    if count * per_run > allowed:
         at, name = limits.place.at(calls), tuned.symbol.name
-        session.report(codes.models.SpentAtOnce(at, allowed, name, rows.location, rows.count, per_run, steps))
+        session.report(codes.models.SpentAtOnce(at, allowed, name, rows.location, count, per_run, steps))
 
 
 def limited(limits: Reader | None) -> ir.Budget:

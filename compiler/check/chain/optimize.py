@@ -8,6 +8,7 @@ from dspec.grammar.tree import Call, Expr, Reference, Setting
 
 from ... import ir
 from ...diagnostics import codes
+from ...optimizers.base import LEAST_COMPARED
 from ...optimizers.table import FIRST_STEP
 from ...tables.blocks import BUDGET
 from ..declarations.metrics import rows_measure
@@ -64,7 +65,8 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     budget = section(items, "budget")
     limits = Reader(session, place, budget.items, BUDGET) if budget else None
     on_error = on_error_of(read)
-    scoring: ir.Scoring = "none" if read.choice("scoring") == "none" else "all"
+    said = read.choice("scoring")
+    scoring: ir.Scoring = "none" if said == "none" else "all" if said == "all" else "enough"
     chain = with_compat(session, steps(session, place, symbol), read.choice("compat"))
     programs: Students = students(session, chain, tuned) if tuned is not None else {}
     chain = with_frozen(session, read, chain, tuned, programs)
@@ -89,13 +91,20 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
         if limits is not None:
             besides = asked_by_steps(session, place, lms, chain).with_more(asked_by_judges(session, measure))
             check_models(session, limits, asked.with_more(besides))
-            if scoring == "all":
-                check_calls(session, limits, tuned, val or train, steps=True)
+            if scoring != "none":
+                check_calls(
+                    session,
+                    limits,
+                    tuned,
+                    val or train,
+                    steps=True,
+                    most=LEAST_COMPARED if val and scoring == "enough" else None,
+                )
     if tuned is not None:
         check_labels(session, chain, tuned, train)
         check_shown(session, chain, tuned, train)
     check_steps_fit(
-        session, chain, measure, train, val, val_named="val" in read.found, scored=scoring == "all"
+        session, chain, measure, train, val, val_named="val" in read.found, scored=scoring != "none"
     )
     check_advice(session, chain, measure, train, val)
     check_test_rows(session, (("train", train), ("val", val)))
@@ -118,6 +127,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
             budget=limited(limits),
             steps=tuple(ready),
             emit=emit or ready[-1].name,
+            drops=emit is None,
         )
     base = tuned or RunnableInfo(symbol, {}, {}, None, known=False)
     program = moved(session, base, lms["lm"])

@@ -1,0 +1,287 @@
+"""A task whose model is simulated: an evaluator that draws answers instead of asking for them.
+
+The model of a task, drawn from its seed:
+- an instruction holds any of 12 hints, each of which helps or harms by its own amount; a proposal flips some
+  hints of the current one, one that is shown scored attempts crosses good ones, and advice that is added to an
+  instruction brings a few hints, more of the helpful ones;
+- a demo helps by an amount of its own; a set helps by its demos' mean, more of them with less and less effect,
+  and those with a teacher's answer more; besides on rows of a demo's label or topic, where the kind has such;
+- instruction and demos can get into each other's way, by a random penalty of each pair;
+- rows are easy or hard for all programs alike; given that, each answer is a coin of its own, or five where it is graded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from dspec.compiler import ir
+from dspec.compiler.data import Example, Rows
+from dspec.compiler.evaluate.evaluation import Evaluator
+from dspec.compiler.evaluate.meter import Purpose
+from dspec.compiler.evaluate.store import UNREAD, RunResult, Store
+from dspec.compiler.evaluate.turns import Turn
+from dspec.runtime.models.engine import Engine
+from dspec.runtime.schema.expressions import BinaryOp, Member, Variable
+from dspec.runtime.schema.program import LM, CallStep, FieldSpec, Predictor, Program, Signature, canonical
+from dspec.runtime.schema.trace import TraceStep
+from dspec.runtime.schema.types import FLOAT, STR, Row
+from dspec.runtime.schema.usage import Spent
+
+from .kinds import Kind
+
+TEST = 2000
+HINTS = 12
+TOPICS = 10
+GRADES = 5
+KNOWN = 0.9
+"""What a demo of a row's own label adds."""
+ROOM = 4
+"""Hints and demos from which on a prompt is long."""
+NORMAL = statistics.NormalDist()
+
+
+def draws(*key: object) -> random.Random:
+    """A stream that depends on the key alone."""
+    return random.Random(hashlib.blake2b(repr(key).encode(), digest_size=16).digest())
+
+
+def uniform(*key: object) -> float:
+    """One number in 0..1 that depends on the key alone."""
+    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=7).digest()) / 2**56
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A row as the model meets it."""
+
+    difficulty: float
+    label: int
+    topic: int
+
+
+@dataclass(frozen=True)
+class Skill:
+    """What a program makes of rows: log-odds on one of no difficulty, and besides by label and by topic; and the share of its
+    answers that can be read."""
+
+    odds: float
+    labels: dict[int, float]
+    topics: dict[int, float]
+    readable: float
+
+    def right(self, row: Asked) -> float:
+        """How likely an answer that can be read is right."""
+        besides = self.labels.get(row.label, 0.0) + self.topics.get(row.topic, 0.0)
+        return sigmoid(self.odds + besides - row.difficulty)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the model is like: everything is a function of `seed` and of the kind."""
+
+    seed: int
+    kind: Kind
+
+    @property
+    def scale(self) -> float:
+        """Of one predictor's effects: several together make as much of a difference as one."""
+        return self.kind.effect / math.sqrt(self.kind.predictors)
+
+    @cached_property
+    def hints(self) -> tuple[tuple[float, ...], ...]:
+        """By predictor and hint: what it adds to the log-odds of a right answer."""
+
+        def one(place: int, hint: int) -> float:
+            drawn = draws("hint", self.seed, place, hint).gauss(-0.05, 1.0)
+            return (0.12 * drawn**3 if self.kind.steep else 0.45 * drawn) * self.scale
+
+        return tuple(
+            tuple(one(place, hint) for hint in range(HINTS)) for place in range(self.kind.predictors)
+        )
+
+    @cached_property
+    def helpful(self) -> tuple[float, ...]:
+        """By row of train: what it is worth as a demo."""
+        return tuple(draws("demo", self.seed, row).gauss(0.0, 1.0) for row in range(self.kind.train))
+
+    @cached_property
+    def test(self) -> tuple[Asked, ...]:
+        return tuple(self.asked(f"test {row}") for row in range(TEST))
+
+    def asked(self, name: str) -> Asked:
+        drawn = draws("row", self.seed, name)
+        difficulty = drawn.gauss(self.kind.hardness, self.kind.spread)
+        return Asked(difficulty, drawn.randrange(self.kind.labels), drawn.randrange(TOPICS))
+
+    def skill(self, program: Program) -> Skill:
+        odds, readable = 0.0, 1.0
+        labels: Counter[int] = Counter()
+        topics: Counter[int] = Counter()
+        kind = self.kind
+        for place, predictor in enumerate(program.predictors.values()):
+            hints = chosen(predictor.signature.instruction)
+            demos = [(int(str(demo.inputs["text"]).split()[1]), demo.augmented) for demo in predictor.demos]
+            odds += sum(self.hints[place][hint] for hint in hints)
+            odds += self._worth([self.helpful[row] + 0.25 * made for row, made in demos])
+            odds -= kind.long * max(0, len(hints) + len(demos) - ROOM) / kind.predictors
+            if demos:
+                pair = draws("pair", self.seed, place, sorted(hints), sorted(demos)).random()
+                odds -= 0.5 * pair * pair * self.scale
+            shown = [self.asked(f"train {row}") for row, _ in demos]
+            if kind.labels > 1:
+                for label in {row.label for row in shown}:
+                    labels[label] += KNOWN * self.scale / math.sqrt(kind.predictors)
+            for topic in {row.topic for row in shown} if kind.near else ():
+                topics[topic] += kind.near * self.scale / math.sqrt(kind.predictors)
+            lost = kind.unreadable * (0.3 if demos else 1.0) * 0.5 ** len(hints & {0, 1})
+            readable *= 1 - lost
+        return Skill(odds, dict(labels), dict(topics), readable)
+
+    def score(self, program: Program) -> float:
+        """The true score of a program, in percent."""
+        skill = self.skill(program)
+        return 100 * skill.readable * statistics.fmean(map(skill.right, self.test))
+
+    def _worth(self, worth: Sequence[float]) -> float:
+        n = len(worth)
+        return (0.5 + 1.2 * statistics.fmean(worth)) * n / (n + 2) * self.scale if n else 0.0
+
+
+def chosen(instruction: str) -> frozenset[int]:
+    words = (word.strip(".,") for word in instruction.split())
+    return frozenset(int(word[1:]) for word in words if word[:1] == "h" and word[1:].isdigit())
+
+
+def written(hints: frozenset[int]) -> str:
+    return " ".join(["Answer.", *(f"h{hint}" for hint in sorted(hints))])
+
+
+class Simulated(Evaluator):
+    """The compile's own evaluator, store, counting and all, with the model's answers drawn."""
+
+    def __init__(self, engine: Engine, metric: ir.Metric, task: Task) -> None:
+        super().__init__(engine, Store(), metric)
+        self._task = task
+        self._skills: dict[int, tuple[Program, Skill, str]] = {}
+        self._rows: dict[str, Asked] = {}
+
+    async def _execute(
+        self,
+        program: Program,
+        example: Example,
+        purpose: Purpose,
+        sample: int,
+        temperature: float | None,
+        turn: Turn,
+    ) -> RunResult:
+        if program.name == "propose":
+            return RunResult.of(self._proposal(program, example.inputs, sample), spent=Spent(1))
+        known = self._skills.get(id(program))
+        if known is None:
+            key = [
+                (p.signature.instruction, [d.inputs for d in p.demos]) for p in program.predictors.values()
+            ]
+            known = self._skills[id(program)] = (program, self._task.skill(program), repr(key))
+        _, skill, key = known
+        text = str(example.inputs["text"])
+        row = self._rows.get(text)
+        if row is None:
+            row = self._rows[text] = self._task.asked(text)
+        names = [step.name for step in program.steps]
+        spent = Spent(len(names))
+        if skill.readable < 1 and uniform("read", self._task.seed, text, key, sample) >= skill.readable:
+            return RunResult.of(None, (), (UNREAD, "the answer has no `label`"), spent)
+        lucks = range(GRADES if self._task.kind.graded else 1)
+        right = skill.right(row)
+        grade = statistics.fmean(
+            uniform("answer", self._task.seed, text, key, sample, luck) < right for luck in lucks
+        )
+        outputs: Row = {"label": "right" if grade == 1 else "wrong", "grade": grade}
+        trace = tuple(
+            TraceStep(name, address, {"text": text}, outputs, 1, ())
+            for name, address in zip(names, program.predictors, strict=True)
+        )
+        return RunResult.of(outputs, trace, spent=spent)
+
+    def _proposal(self, program: Program, inputs: Row, sample: int) -> Row:
+        # What else a prompt shows, rows among it, changes the draw and not its quality.
+        rng = draws("propose", self._task.seed, canonical(inputs), sample)
+        return {field.name: self._text(field.name, inputs, rng) for field in program.outputs}
+
+    def _text(self, name: str, inputs: Row, rng: random.Random) -> str:
+        if name.endswith("guidelines"):
+            effects = [statistics.fmean(one) for one in zip(*self._task.hints, strict=True)]
+            better = [hint for hint in range(HINTS) if effects[hint] > 0]
+            found = {
+                rng.choice(better) if better and rng.random() < 0.4 else rng.randrange(HINTS)
+                for _ in range(3)
+            }
+            return " ".join(f"h{hint}" for hint in sorted(found))
+        if name != "instruction":
+            return "Rows of text."
+        attempts = str(inputs.get("attempts", ""))
+        if not attempts:
+            current = chosen(str(inputs["current_instruction"]))
+            flipped = {hint for hint in range(HINTS) if rng.random() < 0.3}
+            return written(current ^ flipped)
+        # Attempts are shown worst first.
+        shown = [chosen(part) for part in attempts.split("Scored ") if part.strip()][-3:]
+        mother, father = rng.choice(shown), rng.choice(shown)
+        child = {h for h in range(HINTS) if h in (mother if rng.random() < 0.5 else father)}
+        flipped = {hint for hint in range(HINTS) if rng.random() < 0.12}
+        return written(frozenset(child ^ flipped))
+
+
+OUTPUTS = (FieldSpec(name="label", type=STR), FieldSpec(name="grade", type=FLOAT))
+
+
+def student(predictors: int) -> Program:
+    def asked(place: int) -> Predictor:
+        signature = Signature(
+            name=f"Task{place}",
+            instruction=written(frozenset()),
+            inputs=(FieldSpec(name="text", type=STR),),
+            outputs=OUTPUTS,
+        )
+        return Predictor(strategy="Predict", signature=signature, lm="simulated")
+
+    names = [f"p{place}" for place in range(predictors)]
+    last = Variable(name=f"s{names[-1]}")
+    return Program(
+        name="task",
+        inputs=(FieldSpec(name="text", type=STR),),
+        outputs=OUTPUTS,
+        steps=tuple(
+            CallStep(name=f"s{name}", predictor=name, arguments={"text": Variable(name="text")})
+            for name in names
+        ),
+        returns={field.name: Member(target=last, name=field.name) for field in OUTPUTS},
+        predictors={name: asked(place) for place, name in enumerate(names)},
+        lms={"simulated": LM(name="simulated", model="embedded/simulated")},
+    )
+
+
+def metric(graded: bool) -> ir.Metric:
+    pred = Variable(name="pred")
+    right = BinaryOp(
+        operator="==",
+        left=Member(target=Variable(name="gold"), name="label"),
+        right=Member(target=pred, name="label"),
+    )
+    score = Member(target=pred, name="grade") if graded else right
+    return ir.Metric(name="right", gold="gold", pred="pred", dataset="rows", program="task", score=score)
+
+
+def rows(part: str, n: int) -> Rows:
+    return tuple(Example(i, {"text": f"{part} {i}"}, {"label": "right", "grade": 1.0}) for i in range(n))
