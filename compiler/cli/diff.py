@@ -17,7 +17,7 @@ from .console import Exit, fail, print_json, stderr, stdout
 if TYPE_CHECKING:
     from dspec.runtime.artifact.artifact import Artifact
 
-    from ..reports.facts import RowTable
+    from ..compile.reports.facts import RowTable
 
 
 def diff(
@@ -56,7 +56,7 @@ def diff(
     json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
 ) -> None:
     """Compare two artifacts: contract, scores, rows that flipped, prompts, models, cost. Asks no model."""
-    from ..reports.compare import comparison, facts_of
+    from ..compile.reports.compare import comparison, facts_of
 
     if (after is None) == (rev is None):
         fail(
@@ -81,7 +81,7 @@ def diff(
     if out is not None:
         from dspec.runtime.artifact.files import write_whole
 
-        from ..reports.page import page_of
+        from ..compile.reports.page import page_of
 
         try:
             write_whole(
@@ -116,7 +116,7 @@ def _artifact(operand: str) -> Generator[Artifact]:
     """The artifact of a file, or of a file in a revision where no file has that name."""
     from dspec.runtime.artifact.artifact import read_artifact
 
-    from ..reports.revisions import artifact_at
+    from ..compile.reports.revisions import artifact_at
 
     revision, colon, path = operand.partition(":")
     if not colon or Path(operand).exists() or (len(revision) == 1 and path[:1] in ("\\", "/")):
@@ -133,7 +133,7 @@ def _tables(
     second: str, source: Path | None, names: tuple[str, str], old: Artifact, new: Artifact
 ) -> tuple[list[RowTable], list[str]]:
     """The rows that both can be compared on, and why there are none."""
-    from ..reports.compare import data_of, tables_of
+    from ..compile.reports.compare import data_of, tables_of
     from .report import prepared_for, source_of
 
     block = new.name

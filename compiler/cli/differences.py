@@ -18,15 +18,15 @@ from dspec.runtime.artifact.artifact import Score
 from dspec.runtime.schema.types import JsonValue
 from dspec.runtime.schema.usage import Spent
 
-from ..reports.facts import ComparedRow, DemoFacts, PromptFacts, RowLook, RowTable, TextChange
-from ..reports.headline import cost_text, money, points
-from ..reports.prompting import told
+from ..compile.reports.facts import ComparedRow, DemoFacts, PromptFacts, RowLook, RowTable, TextChange
+from ..compile.reports.headline import cost_text, money, points
+from ..compile.reports.prompting import told
 from .plainly import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..reports.compare import Comparison
+    from ..compile.reports.compare import Comparison
 
 _SHOWN = 12
 """Flipped rows that are shown of one dataset, and demos of one predictor."""

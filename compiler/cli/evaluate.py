@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from ..compile.evals import EvalResult
     from ..compile.prepared import Prepared
+    from ..compile.reports.evals import EvalsSeen
     from ..evaluate.eventlog import Observer
     from ..evaluate.executors.driver import Workers
     from ..evaluate.tasks import Halt
     from ..ir import Project
-    from ..reports.evals import EvalsSeen
 
 
 def evaluate(
@@ -53,9 +53,9 @@ def evaluate(
 ) -> None:
     """Score what was compiled on the rows of eval blocks. Exits with 1 when a gate does not hold."""
     from ..compile.prepared import Prepared
+    from ..compile.reports.evals import EvalsSeen
     from ..data.needs import eval_needs
     from ..project.state import project_root
-    from ..reports.evals import EvalsSeen
     from . import results as written
     from .dotenv import fill_environment
     from .session import open_workers
@@ -110,7 +110,7 @@ def evaluate(
 def _check_rows(path: Path) -> None:
     from dspec.runtime.errors import InputError
 
-    from ..reports.rowfiles import check_file
+    from ..compile.reports.rowfiles import check_file
 
     try:
         check_file(path)
@@ -129,7 +129,7 @@ def _write_rows(path: Path, seen: EvalsSeen, results: list[EvalResult]) -> None:
     """Writes what is known of the evals that came to their end, whether their gates hold or not."""
     from dspec.runtime.artifact.files import write_whole
 
-    from ..reports.rowfiles import content
+    from ..compile.reports.rowfiles import content
 
     try:
         write_whole(path, content(path, seen.rows(results), seen.lms))

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from dspec.runtime.artifact.artifact import Artifact
 
     from ..compile.prepared import Prepared
+    from ..compile.reports.facts import ReportFacts
+    from ..compile.reports.kept import Archive
     from ..ir import Project
-    from ..reports.facts import ReportFacts
-    from ..reports.kept import Archive
 
 _SUFFIX = ".dspc.json"
 
@@ -50,8 +50,8 @@ def report(
     from dspec.runtime.artifact.artifact import read_artifact
     from dspec.runtime.artifact.files import write_whole
 
-    from ..reports.gather import of_artifact
-    from ..reports.page import page_of
+    from ..compile.reports.gather import of_artifact
+    from ..compile.reports.page import page_of
 
     check_page(out)
     if target.suffix == ".dspec" or target.is_dir():
@@ -117,9 +117,9 @@ def prepared_for(
 ) -> tuple[Prepared, AbstractAsyncContextManager[Archive]]:
     """What a look at the rows of an optimize block of a file needs, and what is kept of its runs. `folder` holds the artifacts of
     blocks that it names."""
+    from ..compile.reports.kept import archive
     from ..data.needs import compile_needs
     from ..project.state import project_root, state_place
-    from ..reports.kept import archive
     from .sources import checked, pick
 
     _, project = checked(path, lambda project: compile_needs(project, [block]))
@@ -150,9 +150,9 @@ def _baselines(project: Project, block: str) -> list[str]:
 
 
 async def _gather(prepared: Prepared, block: str, path: Path, artifact: Artifact) -> ReportFacts:
+    from ..compile.reports.gather import gathered
+    from ..compile.reports.kept import archive
     from ..project.state import project_root, state_place
-    from ..reports.gather import gathered
-    from ..reports.kept import archive
 
     async with archive(state_place(project_root(path))) as kept:
         return await gathered(prepared, block, artifact, kept)

@@ -10,7 +10,7 @@ import typer
 from .console import Exit, fail, print_json, stderr, stdout
 
 if TYPE_CHECKING:
-    from ..training.base import TrainingJob
+    from ..optimizers.training.base import TrainingJob
 
 
 def training(
@@ -37,8 +37,8 @@ def training(
 
     from dspec.runtime.artifact.files import write_whole
 
+    from ..optimizers.training import jobs
     from ..project.state import project_root, state_place
-    from ..training import jobs
     from .sources import checked
 
     state = state_place(project_root(path))
@@ -61,7 +61,7 @@ def training(
         except OSError as error:
             fail(f"the rows cannot be written to {rows}: {error.strerror or error}", code=Exit.USAGE)
     if cancel:
-        from ..training.service import task_of
+        from ..optimizers.training.service import task_of
 
         _, project = checked(path)
         lms = [lm for lm in project.lms.values() if lm.model == job.base]

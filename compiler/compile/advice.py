@@ -27,7 +27,7 @@ from ..evaluate.shares import right_or_wrong
 from ..optimizers.advising import MANY, SOME, STANDINGS, Idea, Situation
 from ..optimizers.demos import labels_for
 from ..optimizers.table import SPECS
-from ..training.table import tunable_models
+from ..optimizers.training.table import tunable_models
 from .plan import Plan, plan_resolved
 from .prepared import Prepared, Resolved
 

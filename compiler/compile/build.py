@@ -48,7 +48,7 @@ from ..optimizers.demos import shown_rows
 from ..optimizers.frozen import thaw, thawed
 from ..optimizers.ranking import chosen_from
 from ..optimizers.texts import prompt_tokens
-from ..training.service import Training
+from ..optimizers.training.service import Training
 from .chain import (
     finalists_of,
     members_of,

@@ -37,8 +37,8 @@ from ..optimizers.proposing.answers import MAX_EXTENDED, MAX_INSTRUCTION
 from ..optimizers.proposing.cases import MAX_CASES, MAX_FEEDBACK
 from ..optimizers.proposing.outline import outline, role
 from ..optimizers.proposing.showing import MAX_CHARACTERS, MAX_ROWS
-from ..training.results import plain_name
-from ..training.table import TRAINERS, trainer_named
+from ..optimizers.training.results import plain_name
+from ..optimizers.training.table import TRAINERS, trainer_named
 from . import sizes, walks
 from .sizes import Sized
 from .walks import ASKED_AGAIN, BYTES_WRITTEN, Laden, Likely, Load, Most

@@ -23,8 +23,8 @@ from ..evaluate.events import Report
 from ..evaluate.meter import Account, Execute, metered
 from ..evaluate.store import Store
 from ..evaluate.tasks import Halt
+from ..optimizers.training.service import Training
 from ..project.state import state_place
-from ..training.service import Training
 from .build import Built, run_steps
 from .changes import CompileRecord
 from .evals import EvalResult, Walls, evaluate_each

@@ -31,8 +31,8 @@ from ..optimizers.demos import has_demos
 from ..optimizers.ensemble import gather
 from ..optimizers.frozen import thaw, tunable
 from ..optimizers.texts import describes, tunable_tools
+from ..optimizers.training.results import tuned_shape
 from ..project.state import project_root
-from ..training.results import tuned_shape
 from .chain import (
     finalists_of,
     members_of,

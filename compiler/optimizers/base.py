@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from ..evaluate.evaluation import Evaluator
     from ..evaluate.outcomes import Candidate, Seen
     from ..tables.block_specs import DeclarationKind
-    from ..training.base import TrainingJob
-    from ..training.service import Training
     from .advising import Idea, Situation
+    from .training.base import TrainingJob
+    from .training.service import Training
 
 OptionType = Literal["int", "float", "bool", "str", "int_list", "reducer"]
 Tuned = Literal["instructions", "demos", "descriptions", "weights"]

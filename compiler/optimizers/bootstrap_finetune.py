@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from ..data.rows import Example
     from ..evaluate.outcomes import Attempt
-    from ..training.base import Trained
-    from ..training.service import Training, TrainingPurse
+    from .training.base import Trained
+    from .training.service import Training, TrainingPurse
 
 ADVISED_TRAIN = 50
 
@@ -207,7 +207,7 @@ def lessons_of(student: Program, example: Example, attempt: Attempt) -> list[Tra
 
 def on_tuned(program: Program, name: str, address: str | None, found: Trained) -> tuple[Program, str]:
     """The program with predictors that asked a model asking the tuned one, and what it calls that: all of them, or one."""
-    from ..training.results import tuned_lm, tuned_name  # checks read this file
+    from .training.results import tuned_lm, tuned_name  # checks read this file
 
     key = tuned_name(name, address)
     tuned = tuned_lm(program.lms[name], key, found, in_text=bool(program.modules))
@@ -227,7 +227,7 @@ def on_tuned(program: Program, name: str, address: str | None, found: Trained) -
 
 def purse(context: Context) -> TrainingPurse:
     """The budget, as it pays for trainings."""
-    from ..training.service import FREE, TrainingPurse  # checks read this file
+    from .training.service import FREE, TrainingPurse  # checks read this file
 
     wall = context.evaluator.wall
     return FREE if wall is None else TrainingPurse(wall.take, wall.give_back)

@@ -29,7 +29,7 @@ from .ranking import ranked
 if TYPE_CHECKING:
     from ..data.rows import Example, Rows
     from ..evaluate.outcomes import Attempt
-    from ..training.reinforcing import Sample
+    from .training.reinforcing import Sample
 
 _EVEN = 1e-6
 """Spread of a group's rewards from which its runs differ."""
@@ -194,7 +194,7 @@ async def _sampled(
 ) -> tuple[list[Sample], float]:
     """What the runs on these rows teach, and what they scored in the mean. Samples are numbered over the whole step, so that no
     two runs of a policy that has not changed share an answer."""
-    from ..training.reinforcing import Sample  # checks read this file
+    from .training.reinforcing import Sample  # checks read this file
 
     rollouts = options.integer("rollouts")
     jobs = [(row, (number - 1) * rollouts + place + 1) for row in rows for place in range(rollouts)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dspec.compiler.reports.contract import contract_changes
+from dspec.compiler.compile.reports.contract import contract_changes
 from dspec.runtime.schema.program import FieldSpec, Program, Record
 from dspec.runtime.schema.types import (
     ANY,

@@ -14,8 +14,8 @@ from tuning_server import Provider, provider
 
 from dspec.compiler import ir
 from dspec.compiler.optimizers.base import OptimizerError
-from dspec.compiler.training import service
-from dspec.compiler.training.hosted import HostedTrainer
+from dspec.compiler.optimizers.training import service
+from dspec.compiler.optimizers.training.hosted import HostedTrainer
 from dspec.runtime.errors import BudgetExceeded
 from dspec.runtime.schema.ensemble import Ensemble, Majority
 from dspec.runtime.schema.program import LM, Demo, Program

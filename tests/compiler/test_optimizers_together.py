@@ -13,8 +13,8 @@ from tuning_server import provider
 from dspec.compiler import ir
 from dspec.compiler.evaluate.scoring import MetricError
 from dspec.compiler.optimizers.base import OptimizerError
-from dspec.compiler.training import service
-from dspec.compiler.training.hosted import HostedTrainer
+from dspec.compiler.optimizers.training import service
+from dspec.compiler.optimizers.training.hosted import HostedTrainer
 from dspec.runtime.artifact.artifact import artifact_text
 from dspec.runtime.errors import BudgetExceeded
 from dspec.runtime.schema.expressions import Apply, Constant

@@ -16,10 +16,10 @@ from tuning_server import Provider, provider
 
 from dspec.compiler import ir
 from dspec.compiler.evaluate.budget import Wall
-from dspec.compiler.training import jobs, service
-from dspec.compiler.training.base import Trained, TrainingFailed
-from dspec.compiler.training.hosted import HostedTrainer
-from dspec.compiler.training.service import Training, TrainingPurse
+from dspec.compiler.optimizers.training import jobs, service
+from dspec.compiler.optimizers.training.base import Trained, TrainingFailed
+from dspec.compiler.optimizers.training.hosted import HostedTrainer
+from dspec.compiler.optimizers.training.service import Training, TrainingPurse
 from dspec.runtime.errors import BudgetExceeded, ConfigurationError, NotSet, ProviderError, Stopped
 from dspec.runtime.models.protocol import Message
 from dspec.runtime.schema.program import LM
@@ -165,8 +165,8 @@ async def test_a_killed_process_is_gone_on_with(tmp_path: Path, server: Provider
         import asyncio, sys
         from pathlib import Path
         from dspec.compiler import ir
-        from dspec.compiler.training import service
-        from dspec.compiler.training.hosted import HostedTrainer
+        from dspec.compiler.optimizers.training import service
+        from dspec.compiler.optimizers.training.hosted import HostedTrainer
         from dspec.runtime.models.protocol import Message
         from dspec.runtime.schema.program import LM
         service.TRAINERS = {"hosted": HostedTrainer(every=0.05)}

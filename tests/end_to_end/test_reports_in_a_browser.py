@@ -11,9 +11,16 @@ import pytest
 from browser import CHROMIUM, Browser, browser
 from reported import HOSTILE
 
+from dspec.compiler.compile.reports.facts import (
+    ComparedRow,
+    LabelPair,
+    ReportFacts,
+    RowLook,
+    RowTable,
+    TrialPoint,
+)
+from dspec.compiler.compile.reports.page import page_of
 from dspec.compiler.data.rows import Example
-from dspec.compiler.reports.facts import ComparedRow, LabelPair, ReportFacts, RowLook, RowTable, TrialPoint
-from dspec.compiler.reports.page import page_of
 from dspec.runtime.artifact.artifact import Score
 from dspec.runtime.schema.usage import Flaws, Spent
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dspec.compiler.training.policy import STATE, Policy
-from dspec.compiler.training.tuning import tune
+from dspec.compiler.optimizers.training.policy import STATE, Policy
+from dspec.compiler.optimizers.training.tuning import tune
 from dspec.runtime.models.local import generating
 
 base, rows_file, folder = map(Path, sys.argv[1:])

@@ -142,7 +142,9 @@ def _serve(channel: socket.socket) -> None:
     for package in map(importlib.import_module, ("dspec.compiler", "dspec.runtime")):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith(APART):
-                with contextlib.suppress(ModuleNotFoundError):  # what an extra brings, where it is not installed
+                with contextlib.suppress(
+                    ModuleNotFoundError
+                ):  # what an extra brings, where it is not installed
                     importlib.import_module(module.name)
     gc.freeze()
     ended: dict[int, int] = {}

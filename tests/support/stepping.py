@@ -21,7 +21,7 @@ from dspec.compiler.optimizers.compat.table import Compat, calls_of, run_of
 from dspec.compiler.optimizers.frozen import freeze, thawed, tunable
 from dspec.compiler.optimizers.table import SPECS
 from dspec.compiler.optimizers.texts import tunable_tools
-from dspec.compiler.training.service import Training
+from dspec.compiler.optimizers.training.service import Training
 from dspec.runtime.models.protocol import Tools
 from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.schema.ensemble import Runnable

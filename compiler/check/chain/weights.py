@@ -11,7 +11,7 @@ from dspec.runtime.values.media import medium_kind
 from ... import ir
 from ...diagnostics import codes
 from ...optimizers.table import SPECS
-from ...training.table import HOSTED, trainer_named
+from ...optimizers.training.table import HOSTED, trainer_named
 from ..declarations.lms import training
 from ..session import Session
 from ..symbols import Symbol

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.types import BOOL, JsonValue, OneOf, OneOfNumbers, OptionalOf, Type
 
-from .. import ir
-from ..compile.evals import scored
-from ..data.rows import Example
-from ..evaluate.outcomes import Evaluation
-from ..evaluate.statistics import paired
+from ... import ir
+from ...data.rows import Example
+from ...evaluate.outcomes import Evaluation
+from ...evaluate.statistics import paired
+from ..evals import scored
 from .facts import ComparedRow, LabelPair, RowLook, RowTable
 from .kept import SeenRow
 

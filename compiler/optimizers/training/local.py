@@ -22,7 +22,7 @@ from dspec.runtime.errors import ConfigurationError, Stopped
 from dspec.runtime.models.checkpoints import digest_of, place_of, verified
 from dspec.runtime.schema.lms import LM
 
-from .. import ir
+from ... import ir
 from .base import State, Trained, TrainingFailed, TrainingTask
 from .results import local_result
 
@@ -126,7 +126,7 @@ TRAINER = LocalTrainer()
 def is_worker(pid: int) -> bool:
     """Whether a process is one of ours: numbers are given out again. True where nobody can tell."""
     try:
-        return b"dspec.compiler.training.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"dspec.compiler.optimizers.training.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except FileNotFoundError:
         return not Path("/proc/self").exists()
     except OSError:
@@ -158,7 +158,7 @@ class TrainingProcess:
                 sys.executable,
                 "-P",
                 "-m",
-                "dspec.compiler.training.worker",
+                "dspec.compiler.optimizers.training.worker",
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,

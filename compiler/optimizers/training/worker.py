@@ -1,4 +1,4 @@
-"""The process that trains: `python -m dspec.compiler.training.worker`, an order a line on its standard input.
+"""The process that trains: `python -m dspec.compiler.optimizers.training.worker`, an order a line on its standard input.
 
 It imports torch, so nothing else imports it. What libraries print goes to standard error; standard output is for what the
 compile hears. It ends with its standard input: whoever ordered the work is gone then.

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from dspec.runtime.schema.usage import Spent
 
-from ..diagnostics.wording import plural
+from ...diagnostics.wording import plural
 from .facts import ReportFacts, RowTable
 from .prompting import told
 

@@ -14,10 +14,10 @@ from dspec.runtime.schema.program import LM, digest
 from dspec.runtime.schema.types import JsonValue
 from dspec.runtime.schema.usage import Spent
 
-from .. import ir
-from ..compile.prepared import Prepared, spell_rows
-from ..data import rows_digest
-from ..diagnostics.wording import plural
+from ... import ir
+from ...data import rows_digest
+from ...diagnostics.wording import plural
+from ..prepared import Prepared, spell_rows
 from .contract import ContractChange, contract_changes
 from .facts import PromptFacts, ReportFacts, RowTable, SpendLine
 from .kept import Archive

@@ -9,13 +9,13 @@ from pathlib import Path
 from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.lms import LM
 
-from .. import ir
-from ..compile.evals import EvalResult
-from ..compile.prepared import Prepared, spell_rows
-from ..data.rows import Example
-from ..evaluate.meter import Account
-from ..evaluate.outcomes import Evaluation
-from ..project.state import project_root, state_place
+from ... import ir
+from ...data.rows import Example
+from ...evaluate.meter import Account
+from ...evaluate.outcomes import Evaluation
+from ...project.state import project_root, state_place
+from ..evals import EvalResult
+from ..prepared import Prepared, spell_rows
 from .kept import SeenRow, archive
 from .rowfiles import EvalRows
 from .tables import table_of

@@ -183,7 +183,7 @@ def _source(text: str) -> str:
 
 
 def _text(name: str) -> str:
-    return files("dspec.compiler.reports").joinpath("page", name).read_text("utf-8")
+    return files("dspec.compiler.compile.reports").joinpath("page", name).read_text("utf-8")
 
 
 @cache

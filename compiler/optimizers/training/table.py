@@ -9,7 +9,7 @@ from dspec.runtime.running.filetable import FileTable
 from dspec.runtime.schema.lms import LM
 from dspec.runtime.schema.program import Program
 
-from .. import ir
+from ... import ir
 from .base import Trainer
 
 _FILES: dict[str, str] = {"local": "local", "hosted": "hosted"}

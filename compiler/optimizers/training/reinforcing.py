@@ -20,7 +20,7 @@ from dspec.runtime.schema.lms import LM
 from dspec.runtime.schema.program import digest
 from dspec.runtime.schema.types import JsonValue
 
-from .. import ir
+from ... import ir
 from . import jobs
 from .base import Trained, TrainingFailed, TrainingJob
 from .chats import Chat

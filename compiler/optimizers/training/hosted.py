@@ -18,7 +18,7 @@ from dspec.runtime.models.endpoints import Endpoint, resolve, split_model
 from dspec.runtime.models.transports.litellm import load_litellm, provider_failure
 from dspec.runtime.schema.lms import LM
 
-from .. import ir
+from ... import ir
 from .base import State, Trained, TrainingFailed, TrainingTask
 
 EPOCHS = 3

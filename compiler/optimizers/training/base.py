@@ -11,7 +11,7 @@ from msgspec import Struct
 from dspec.runtime.errors import DspecError
 from dspec.runtime.schema.lms import LM, TunedWeights
 
-from .. import ir
+from ... import ir
 
 State = Literal["new", "submitted", "running", "done", "failed", "cancelled"]
 """`submitted`: whoever trains knows of it, or may. What is `failed` or `cancelled` is begun anew by the next compile."""

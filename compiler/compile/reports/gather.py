@@ -9,13 +9,13 @@ from dspec.runtime.artifact.artifact import Artifact, StepRecord, artifact_text
 from dspec.runtime.schema.ensemble import Runnable, programs
 from dspec.runtime.schema.usage import Spent, pico
 
-from .. import ir
-from ..compile.build import Built, StepOutcome
-from ..compile.evals import scored
-from ..compile.prepared import Prepared, Resolved, spell_rows
-from ..compile.provenance import as_evaluation
-from ..diagnostics.wording import plural
-from ..evaluate.statistics import paired
+from ... import ir
+from ...diagnostics.wording import plural
+from ...evaluate.statistics import paired
+from ..build import Built, StepOutcome
+from ..evals import scored
+from ..prepared import Prepared, Resolved, spell_rows
+from ..provenance import as_evaluation
 from .facts import ReportFacts, RowTable, SpendLine, StepFacts, TrialPoint, Trouble
 from .kept import Archive
 from .prompting import prompts_of, told

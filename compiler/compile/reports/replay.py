@@ -14,12 +14,12 @@ from dspec.runtime.artifact.artifact import Artifact, Provenance, artifact_text
 from dspec.runtime.errors import DspecError
 from dspec.runtime.schema.usage import Spent
 
-from ..compile.build import Built, run_steps
-from ..compile.plan import plan
-from ..compile.prepared import Prepared
-from ..compile.provenance import recipe
-from ..evaluate.events import CandidateScored, Event
-from ..evaluate.outcomes import Candidate
+from ...evaluate.events import CandidateScored, Event
+from ...evaluate.outcomes import Candidate
+from ..build import Built, run_steps
+from ..plan import plan
+from ..prepared import Prepared
+from ..provenance import recipe
 from .kept import Archive
 
 _PARTS = {

@@ -20,7 +20,7 @@ from dspec.runtime.schema.lms import LM
 from dspec.runtime.schema.program import digest as digest_of
 from dspec.runtime.schema.types import JsonValue
 
-from .. import ir
+from ... import ir
 from . import chats, jobs
 from .base import Trained, Trainer, TrainingJob, TrainingTask
 from .chats import Chat

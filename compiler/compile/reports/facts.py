@@ -8,8 +8,8 @@ from dspec.runtime.artifact.artifact import Score
 from dspec.runtime.schema.types import Row
 from dspec.runtime.schema.usage import Flaws, Spent
 
-from ..data.rows import Example
-from ..evaluate.statistics import Paired
+from ...data.rows import Example
+from ...evaluate.statistics import Paired
 from .kept import Exchange
 
 

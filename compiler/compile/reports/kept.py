@@ -24,13 +24,13 @@ from dspec.runtime.schema.program import digest
 from dspec.runtime.schema.trace import TraceStep
 from dspec.runtime.schema.usage import Spent
 
-from .. import ir
-from ..data.rows import Example
-from ..evaluate.evaluation import Evaluator
-from ..evaluate.leaving_out import left_out
-from ..evaluate.meter import Account
-from ..evaluate.outcomes import RowResult
-from ..evaluate.store import ProgramKey, RunResult, Store
+from ... import ir
+from ...data.rows import Example
+from ...evaluate.evaluation import Evaluator
+from ...evaluate.leaving_out import left_out
+from ...evaluate.meter import Account
+from ...evaluate.outcomes import RowResult
+from ...evaluate.store import ProgramKey, RunResult, Store
 
 
 class KeptRuns(Store):
