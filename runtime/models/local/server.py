@@ -108,6 +108,7 @@ def _request(body: Mapping[str, Any], model: str) -> Request:
     top_k = _number(body, "top_k", 1, 1_000_000, whole=True)
     lm = LM(
         name="served",
+        retry_said=False,
         model=model,
         max_tokens=None if most is None else int(most),
         temperature=_number(body, "temperature", 0, 100),
