@@ -103,18 +103,23 @@ async def _tables(prepared: Prepared, resolved: Resolved, name: str, after: Runn
         )
     ref = optimize.val or optimize.train
     why = "by which it was chosen" if optimize.val else "on which it was trained"
+    every = (*resolved.raced, *resolved.rest)
+    start = await archive.look(resolved.student, every, resolved.metric)
+    end = await archive.look(after, every, resolved.metric)
+    # Of the other rows of val, those that the two were compared on.
+    places = [
+        place
+        for place in range(len(every))
+        if place < len(resolved.raced) or (start[place] is not None and end[place] is not None)
+    ]
     yield table_of(
         "val" if optimize.val else "train",
         f"{spell_rows(ref)}, {why}",
-        resolved.val,
+        [every[place] for place in places],
         project.datasets[ref.dataset],
         resolved.metric,
-        (
-            optimize.program,
-            resolved.student,
-            await archive.look(resolved.student, resolved.val, resolved.metric),
-        ),
-        (name, after, await archive.look(after, resolved.val, resolved.metric)),
+        (optimize.program, resolved.student, [start[place] for place in places]),
+        (name, after, [end[place] for place in places]),
         unseen=False,
     )
 
@@ -155,7 +160,7 @@ def _trials(told_again: Replay, resolved: Resolved, after: Runnable) -> tuple[Tr
     best = 0.0 if start is None else start.score
     points: list[TrialPoint] = []
     emitted = programs(built.artifact.program)
-    on_val = {step.name for step in built.steps if step.result.scored_on in (None, resolved.val)}
+    on_val = {step.name for step in built.steps if step.result.scored_on in (None, resolved.raced)}
     for number, trial in enumerate(told_again.trials, 1):
         if trial.step in on_val:
             best = max(best, trial.score)
@@ -175,7 +180,7 @@ def _point(
     candidate = trial.candidate
     if candidate is None or not on_val:
         return TrialPoint(number, trial.step, trial.label, trial.score, best, trial.spent)
-    whole = scored(resolved.metric.name, as_evaluation(candidate, resolved.val))
+    whole = scored(resolved.metric.name, as_evaluation(candidate, resolved.raced))
     start = built.baseline
     own, old = candidate.program.predictors, resolved.student
     olds = {} if not hasattr(old, "predictors") else programs(old)[0].predictors
