@@ -28,6 +28,7 @@ from ..optimizers.advising import MANY, SOME, STANDINGS, Idea, Situation
 from ..optimizers.demos import labels_for
 from ..optimizers.table import SPECS
 from ..optimizers.training.table import tunable_models
+from . import enough
 from .plan import Plan, plan_resolved
 from .prepared import Prepared, Resolved
 
@@ -139,7 +140,9 @@ def _priced(
 ) -> Suggestion:
     step = ir.StepSpec(name=idea.step, optimizer=optimizer, options=dict(idea.options))
     block = resolved.optimize.model_copy(update={"steps": (step,), "emit": step.name})
-    planned = plan_resolved(prepared.project, replace(resolved, optimize=block), prepared.folder)
+    raced, rest = enough.parts(block, resolved.metric, resolved.train, resolved.val)
+    instead = replace(resolved, optimize=block, raced=raced, rest=rest)
+    planned = plan_resolved(prepared.project, instead, prepared.folder)
     needs: list[str] = []
     spec = SPECS[optimizer]
     # Also of a step without demos: it may bootstrap a few to show them to the model that writes.

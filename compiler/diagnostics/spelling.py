@@ -64,7 +64,8 @@ def _same_words(a: str, b: str) -> bool:
 
 
 def closest(word: str, known: Iterable[str], limit: int = 3) -> tuple[str, ...]:
-    """At most `limit` of `known`, nearest first; ties by spelling. Empty when nothing is near.
+    """At most `limit` of `known`, nearest first; ties by spelling. Where two letters changed places and nothing else, those words
+    alone: `modle` is `model` and not `mode`. Empty when nothing is near.
 
     Also empty when there are more than `MAX_KNOWN`.
     """
@@ -85,4 +86,6 @@ def closest(word: str, known: Iterable[str], limit: int = 3) -> tuple[str, ...]:
             ranked.append((away, candidate))
     if not ranked and len(wanted) > 5:  # `num_candidates` for `num_candidate_programs`
         ranked = [(reach, each) for each in candidates if each.casefold().startswith(wanted[:-1])]
-    return tuple(candidate for _, candidate in sorted(ranked)[:limit])
+    mixed = None if re.search(r"\d", wanted) else sorted(wanted)  # digits tell names apart
+    swapped = [one for one in ranked if one[0] == 1 and sorted(one[1].casefold()) == mixed]
+    return tuple(candidate for _, candidate in sorted(swapped or ranked)[:limit])

@@ -23,7 +23,7 @@ from ..evaluate.counts import Calls, Range
 from ..evaluate.outcomes import Candidate
 from ..search import Arm, Board, Listed, Racing
 from ..search.board import open_board
-from .base import Context, Facts, Option, Options, Spec, StepResult
+from .base import Context, Facts, Option, Options, Shows, Spec, StepResult
 from .frozen import tunable
 from .ranking import ranked
 from .texts import prompt_tokens
@@ -86,6 +86,7 @@ SPEC = Spec(
     sets=frozenset({"instructions", "demos"}),
     starts_from=frozenset({"instructions", "demos"}),
     calls=_calls,
+    shows=lambda options, facts: Shows(),
     needs_val=True,
     candidates=True,
     saves=True,

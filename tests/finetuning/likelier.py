@@ -105,4 +105,4 @@ for method in ("full", "lora"):
         "on": right(policy),
         "resumed": right(other),
     }
-sys.stdout.write(json.dumps(found))
+sys.stdout.write(f"\n{json.dumps(found)}")  # below what TRL says

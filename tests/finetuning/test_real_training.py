@@ -308,7 +308,7 @@ def test_updates_make_the_right_answers_likelier(project: Path, tmp_path: Path) 
     )
     assert done.returncode == 0, done.stderr
     for method in ("full", "lora"):
-        found = json.loads(done.stdout)[method]
+        found = json.loads(done.stdout.splitlines()[-1])[method]
         assert found["after"] > found["before"] + 0.02, found
         assert found["again"] == pytest.approx(found["after"], abs=1e-3), (
             "what was written is what was trained"

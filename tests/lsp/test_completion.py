@@ -108,7 +108,7 @@ CASES = [
     ('import "x.dspec" $0', "= as"),
     ('import "$0', "="),
     # Blocks
-    ("lm x { $0 }", "+model +price -train -doc -input"),
+    ("lm x { $0 }", "+model +price +train -doc -input"),
     ('lm x { model = "a/b"; $0 }', "-model +temperature +price"),
     ('lm x { $0; model = "a/b" }', "-model +temperature"),
     ("lm x {\n  te$0", "+temperature +model"),
