@@ -39,7 +39,7 @@ def odds(policy: Policy, row: list[dict[str, str]]) -> list[float]:
 
 
 def right(policy: Policy) -> float:
-    return statistics.fmean(odds(policy, row)[LABELS.index(label(row))] for row in rows[:24])
+    return statistics.fmean(odds(policy, row)[LABELS.index(label(row))] for row in rows[:12])
 
 
 def begun(place: Path, method: str, state: Path | None = None) -> Policy:
@@ -52,7 +52,7 @@ def begun(place: Path, method: str, state: Path | None = None) -> Policy:
 def update(policy: Policy, number: int, out: Path) -> None:
     draws = random.Random(number)
     samples: list[dict[str, Any]] = []
-    for row in draws.sample(rows[24:], 6):
+    for row in draws.sample(rows[:12], 6):
         chances = odds(policy, row)
         drawn = draws.choices(range(4), chances, k=8)
         rewards = [float(LABELS[one] == label(row)) for one in drawn]
@@ -90,7 +90,7 @@ found: dict[str, dict[str, float]] = {}
 for method in ("full", "lora"):
     policy = begun(half, method)
     before = right(policy)
-    for number in range(5):
+    for number in range(12):
         update(policy, number, folder / method / "weights")
     state = folder / method / STATE
     after = right(policy)

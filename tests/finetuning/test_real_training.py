@@ -295,7 +295,7 @@ def asked(url: str, body: object) -> dict[str, Any]:
 
 
 def test_updates_make_the_right_answers_likelier(project: Path, tmp_path: Path) -> None:
-    """GRPO's update alone, on draws whose odds are reckoned exactly."""
+    """GRPO's update alone, on the rows that are drawn from, whose odds are reckoned exactly."""
     rows = next((project / ".dspec" / "training").glob("*/rows.jsonl"))
     script = HERE / "likelier.py"
     done = subprocess.run(
