@@ -150,7 +150,7 @@ async def test_the_wait_for_another_worker_is_no_part_of_an_attempts_time(
     """One worker, and a model that is given less time than it takes until there is another one."""
 
     def slow(number: int) -> float:
-        return 0.0 if number == 0 else 0.6
+        return 0.0 if number == 0 else 3.0
 
     wires = Wires(delay=slow)
     async with FakeServer(said, latency=0.01) as server, workers(1, wires) as pool:
@@ -163,7 +163,7 @@ async def test_the_wait_for_another_worker_is_no_part_of_an_attempts_time(
         cutting = asyncio.create_task(cut())
         with Ledger(tmp_path / "ledger.sqlite") as ledger:
             bench = Bench(server, tmp_path, pool, ledger)
-            program = bench.on(classifier(), timeout=0.3, retry=0)
+            program = bench.on(classifier(), timeout=2.0, retry=0)
             ended, _ = await bench.found(program, rows(100), on_error="score_zero")
         await cutting
     assert ended.startswith("Evaluation")
