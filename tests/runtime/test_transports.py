@@ -421,7 +421,7 @@ def test_litellm_and_aiohttp_wait_until_they_are_needed() -> None:
 def test_loading_litellm_changes_no_environment_and_reads_no_dotenv(tmp_path: object) -> None:
     code = (
         "import os; open('.env', 'w').write('PLANTED=1'); before = dict(os.environ);"
-        "from dspec.runtime.models.transports.litellm import _load; _load();"
+        "from dspec.runtime.models.transports.litellm import load_litellm; load_litellm();"
         "assert dict(os.environ) == before, set(os.environ) ^ set(before)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=str(tmp_path), capture_output=True, text=True)
