@@ -68,7 +68,6 @@ NAMED: dict[str, dict[str, str]] = {
 ELSEWHERE = {
     ("compiler/optimizers/better_together.py", "BootstrapFewShotWithRandomSearch"): "DSPy's default for `p`",
     ("compiler/optimizers/better_together.py", "BootstrapFinetune"): "DSPy's default for `w`",
-    ("compiler/compile/chatlines.py", "huggingface"): "its rows are in no file of their own",
     ("compiler/serving/bulk/answers.py", "csv"): "a format that answers are written in",
     ("compiler/serving/bulk/answers.py", "jsonl"): "a format that answers are written in",
     ("compiler/serving/bulk/answers.py", "parquet"): "a format that answers are written in",

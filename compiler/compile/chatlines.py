@@ -45,10 +45,11 @@ def as_messages(prompt: Prompt) -> list[dict[str, str]]:
 
 def rows_of_file(program: Runnable, path: Path) -> tuple[tuple[Row, Row], ...]:
     """Inputs and labels of a file's rows; labels are those outputs that it has a column for. Raises DataError."""
+    from ..data.sources.base import FileSource
     from ..data.sources.table import SOURCES
 
     kind = path.suffix.removeprefix(".")
-    if kind not in SOURCES or kind in ("python", "huggingface"):
+    if not isinstance(SOURCES.get(kind), FileSource):
         raise InputError(f"{path} is no file of rows", help="rows are a csv, jsonl, json or parquet file")
     source = ir.DataSource(kind=kind, path=path.name)
     folder = path.absolute().parent

@@ -37,7 +37,7 @@ from ..optimizers.proposing.answers import MAX_EXTENDED, MAX_INSTRUCTION
 from ..optimizers.proposing.cases import MAX_CASES, MAX_FEEDBACK
 from ..optimizers.proposing.outline import outline, role
 from ..optimizers.proposing.showing import MAX_CHARACTERS, MAX_ROWS
-from ..optimizers.training.results import plain_name
+from ..optimizers.training.results import untuned_name
 from ..optimizers.training.table import TRAINERS, trainer_named
 from . import sizes, walks
 from .sizes import Sized
@@ -285,7 +285,7 @@ class Reckoning:
         plan = TrainingPlan(0, 0, 0, 0.0, 0.0)
         for load, expected in ((likely, True), (most, False)):
             for lm, one in load.taken.items():
-                how = settings.get(plain_name(lm.name), ir.TrainSettings())
+                how = settings.get(untuned_name(lm.name), ir.TrainSettings())
                 name = trainer_named(lm, how)
                 if name is None:
                     continue

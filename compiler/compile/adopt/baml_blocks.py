@@ -168,9 +168,9 @@ class _Reader:
         self._expect("{")
         match kind:
             case "class":
-                self._fields(block)
+                self._fields(block, typed=True)
             case "enum":
-                self._members(block)
+                self._fields(block, typed=False)
             case _:
                 self._settings(block)
         return block
@@ -195,7 +195,7 @@ class _Reader:
         self._expect(")")
         return found
 
-    def _fields(self, block: BamlBlock) -> None:
+    def _fields(self, block: BamlBlock, *, typed: bool) -> None:
         while True:
             self._lines()
             if self._peek("}"):
@@ -206,22 +206,11 @@ class _Reader:
                 block.attributes[name] = text
                 continue
             line = self._line()
-            name = self._word().rstrip(":")
-            kind = self._type()
-            block.fields.append(BamlField(name, kind, self._attributes(), line))
-
-    def _members(self, block: BamlBlock) -> None:
-        while True:
-            self._lines()
-            if self._peek("}"):
-                self._next()
-                return
-            if self._kind() == "attribute":
-                name, text = self._attribute()
-                block.attributes[name] = text
-                continue
-            line = self._line()
-            block.fields.append(BamlField(self._word(), None, self._attributes(), line))
+            name = self._word()
+            kind = self._type() if typed else None
+            block.fields.append(
+                BamlField(name.rstrip(":") if typed else name, kind, self._attributes(), line)
+            )
 
     def _attributes(self) -> dict[str, str]:
         found: dict[str, str] = {}

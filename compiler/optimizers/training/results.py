@@ -25,10 +25,10 @@ TUNED = "+tuned"
 
 def tuned_name(name: str, address: str | None) -> str:
     """What a program calls a model that was trained, for one predictor or for all that ask it."""
-    return f"{plain_name(name)}{TUNED}" + ("" if address is None else f":{address}")
+    return f"{untuned_name(name)}{TUNED}" + ("" if address is None else f":{address}")
 
 
-def plain_name(name: str) -> str:
+def untuned_name(name: str) -> str:
     """The name of the declared model that this one was trained from, or its own."""
     return name.partition(TUNED)[0]
 

@@ -25,7 +25,7 @@ from . import chats, jobs
 from .base import Trained, Trainer, TrainingJob, TrainingTask
 from .chats import Chat
 from .reinforcing import Reinforcement
-from .results import local_result, plain_name
+from .results import local_result, untuned_name
 from .table import TRAINERS, trainer_named
 
 _FORMAT = 1
@@ -75,7 +75,7 @@ class Training:
 
     def settings(self, lm: LM) -> ir.TrainSettings:
         """How the model is trained, or the one that it was tuned from."""
-        return self._settings.get(plain_name(lm.name), ir.TrainSettings())
+        return self._settings.get(untuned_name(lm.name), ir.TrainSettings())
 
     def ready(self, lm: LM) -> None:
         """Raises ConfigurationError where this model cannot be trained here."""
@@ -101,7 +101,7 @@ class Training:
         task = self._task(lm, settings, rows, data, seed, tell)
         job = task.job
         if job.state in _FINAL and (found := self._found(lm, task)) is not None:
-            tell(f"{plain_name(lm.name)} was trained on these {job.rows:,} rows before")
+            tell(f"{untuned_name(lm.name)} was trained on these {job.rows:,} rows before")
             return found
         if job.state in (*_FINAL, *_AGAIN):
             job.begin_anew()
