@@ -57,8 +57,7 @@ class FunctionProcesses:
 
     async def aclose(self) -> None:
         self._closed = True
-        for worker in list(self._all):
-            await self._end(worker)
+        await asyncio.gather(*(self._end(worker) for worker in list(self._all)))
 
     async def _worker(self, tool: Tool) -> _Worker:
         while self._idle:
@@ -93,6 +92,7 @@ class _Worker(asyncio.SubprocessProtocol):
     def __init__(self) -> None:
         self.usable = False
         self._transport: asyncio.SubprocessTransport | None = None
+        self._left: asyncio.SubprocessTransport | None = None
         self._heard: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._buffer = bytearray()
         self._said = bytearray()
@@ -191,12 +191,12 @@ class _Worker(asyncio.SubprocessProtocol):
         return ToolProblem(f"its process ended{how} before there was a result", note=note)
 
     async def end(self) -> None:
-        """Kills the process with everything that it started."""
+        """Kills the process with everything that it started. A caller that leaves meanwhile leaves its ending under way."""
         self.usable = False
-        transport = self._transport
+        transport, self._transport = self._transport, None
         if transport is None:
             return
-        self._transport = None
+        self._left = transport
         with suppress(OSError):
             end_guarded(transport.get_pid(), running=transport.get_returncode() is None)
         with suppress(TimeoutError):
@@ -225,5 +225,7 @@ class _Worker(asyncio.SubprocessProtocol):
 
     def process_exited(self) -> None:
         self.usable = False
+        if self._left is not None:
+            self._left.close()  # until now a close would have killed the guard before it has ended the others
         self._ended.set()
         self._heard.put_nowait(None)

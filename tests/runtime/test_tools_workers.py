@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -22,6 +23,9 @@ import asyncio, ctypes, dataclasses, datetime, os, sys, threading, time
 count = 0
 
 def echo(query): return query
+def slow(query):
+    time.sleep(0.2)
+    return query
 async def later(query):
     await asyncio.sleep(0)
     return query + "!"
@@ -294,6 +298,21 @@ async def test_a_caller_that_leaves_ends_the_process(toolbox: Toolbox) -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert (await call(toolbox, habit("hang"), query="fine")).value == "fine"
+
+
+async def test_a_caller_that_leaves_while_processes_are_ended(tmp_path: Path) -> None:
+    """What nobody waits for is closed as well: pytest makes an error of a warning that it was not."""
+    module(tmp_path, HABITS)
+    other = trusting(tmp_path, isolated=True)
+    await asyncio.gather(*(call(other, habit("slow", max_parallel=3), query=str(n)) for n in range(3)))
+    leaving = asyncio.ensure_future(other.aclose())
+    await asyncio.sleep(0.003)
+    assert not leaving.done()
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    await asyncio.sleep(0.5)
+    del other, leaving
+    gc.collect()
 
 
 async def test_a_function_may_ask_back(toolbox: Toolbox) -> None:
