@@ -41,7 +41,7 @@ async def test_faults_that_strike_once_take_at_most_four_requests_in_ten_more(tm
     """A row's first request draws its fault, what is asked again is answered: 31 rows of 100 are asked twice."""
     async with FakeServer(hashed) as server:
         clean = await built(project(tmp_path / "clean", timeout=1.0), server)
-        calls = len(server.calls)
+        calls = len(server.answered)  # a busy machine may be late, and be asked twice
     async with FakeServer(hashed, faults=RATES, first_only=True) as server:
         faulty = await built(project(tmp_path / "faulty", timeout=1.0), server, threads=32)
     assert faulty.artifact == clean.artifact

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 
 import pytest
@@ -151,3 +152,16 @@ async def test_a_user_and_password_in_the_address_are_sent_as_such() -> None:
         await other.post(b"body")
         await other.aclose()
     assert b"Authorization: Basic bWU6cEBzcw==" in asked[0]
+
+
+async def test_a_caller_that_leaves_while_a_connection_is_opened_leaves_no_socket() -> None:
+    """pytest makes an error of a warning that a socket was not closed."""
+    async with serving(OK + b"Content-Length: 2\r\n\r\nhi") as (wire, _):
+        for rounds in range(60):
+            asking = asyncio.ensure_future(wire.post(b"body"))
+            for _ in range(rounds):
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            del asking
+    gc.collect()

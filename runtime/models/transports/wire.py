@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 import ssl
 import zlib
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from typing import Protocol, cast
 from urllib.parse import quote, unquote, urlsplit
 
 import httptools
+from aiohappyeyeballs import start_connection
 from msgspec import Struct
 
 from ...errors import ConfigurationError
@@ -144,12 +146,14 @@ class Wire:
         return None
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> _Connection:
+        """Raises OSError. asyncio can race addresses, too, and leaks the socket of a caller that leaves as it is connected."""
+        places = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        connected = await start_connection(places, happy_eyeballs_delay=_STAGGER)
         _, connection = await loop.create_connection(
             lambda: _Connection(self._most),
-            self._host,
-            self._port,
+            sock=connected,
             ssl=self._context,
-            happy_eyeballs_delay=_STAGGER,
+            server_hostname=self._host if self._context is not None else None,
         )
         return connection
 
