@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .format import format_text
-from .parser import parse, reparse
+from .parser import forget_parsed, parse, reparse
 from .tokens import Token, TokenKind, tokenize
 from .tree import (
     KEYWORDS,
@@ -112,6 +112,7 @@ __all__ = [
     "Unary",
     "UnionType",
     "Until",
+    "forget_parsed",
     "format_text",
     "parse",
     "reparse",

@@ -149,8 +149,18 @@ class StretchCache:
                 self._characters -= len(oldest)
         return found
 
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+            self._characters = 0
+
 
 _CACHE = StretchCache()
+
+
+def forget_parsed() -> None:
+    """Free what is kept of texts that were parsed. Trees that somebody holds stay whole."""
+    _CACHE.clear()
 
 
 def _parse_block(text: str, start: int, *, indented: bool) -> Block:

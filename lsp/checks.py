@@ -23,6 +23,7 @@ from dspec.compiler.diagnostics.settings import FILE as SETTINGS
 from dspec.compiler.diagnostics.settings import settings_in
 from dspec.compiler.project.loading import Files
 from dspec.compiler.project.source import Source
+from dspec.grammar import forget_parsed
 
 from .data import Readers
 from .documents import Document, Documents
@@ -350,8 +351,9 @@ class Checks:
         self._tidying = asyncio.get_running_loop().call_later(TIDYING, self._tidy)
 
     def _tidy(self) -> None:
-        """Forget the sources that no open document needs."""
+        """Forget the sources that no open document needs, and what parsing keeps, theirs among it."""
         self._files.forget_all_but({path for one in self._checkings.values() for path in one.loaded.files})
+        forget_parsed()
         gc.collect()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from lsprotocol import types
 from media import png
 
 from dspec.compiler.diagnostics.record import Diagnostic
-from dspec.lsp.checks import Checks
+from dspec.lsp.checks import TIDYING, Checks
 from dspec.lsp.documents import Document, Documents
 
 LIB = 'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n'
@@ -96,6 +98,33 @@ async def test_a_closed_document_counts_as_it_is_on_disk(editor: Editor) -> None
     assert editor.now()["main.dspec"] == ["DS0208"]
     await editor.close("lib.dspec")
     assert editor.now() == {"main.dspec": [], "lib.dspec": []}
+
+
+async def test_what_closed_documents_held_is_free_again(editor: Editor) -> None:
+    """Python keeps the pages of freed objects; that they are free is what can be told."""
+    signatures = "".join(f'signature S{n} {{ "Say it." input a: str output b{n}: str }}\n' for n in range(60))
+    await editor.open("first.dspec", MAIN + signatures.replace("S", "T"))
+    await editor.close("first.dspec")
+    names = [f"more{n}.dspec" for n in range(12)]
+    tracemalloc.start()
+    try:
+        held = [_held()]
+        for number, name in enumerate(names):
+            await editor.open(name, MAIN + signatures.replace("S", f"S{number}x"))
+        held.append(_held())
+        for name in names:
+            await editor.close(name)
+        await asyncio.sleep(TIDYING + 0.2)
+        held.append(_held())
+    finally:
+        tracemalloc.stop()
+    empty, opened, closed = held
+    assert closed - empty < (opened - empty) / 10
+
+
+def _held() -> int:
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
 
 
 async def test_mistakes_in_files_that_are_not_open_are_shown(editor: Editor) -> None:
