@@ -141,7 +141,7 @@ def _straight(program: Same[Runnable]) -> Straight | None:
         lm,
         arguments or _computed(one, predictor.signature.inputs, step.arguments, step.name),
         outputs or _computed(one, one.outputs, one.returns, one.name),
-        tuple(inputs) if not checks and set(inputs.values()) == {STR} else (),
+        tuple(inputs) if not checks and inputs and all(kind == STR for kind in inputs.values()) else (),
         checks or arguments is None or outputs is None,
         {},
     )
