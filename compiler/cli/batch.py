@@ -15,6 +15,7 @@ import typer
 from dspec.runtime.errors import ConfigurationError, DspecError
 
 from .console import Exit, exit_code, fail, print_error, print_json, stderr
+from .run import AllowOption, ApiBaseOption, LmOption, TargetArgument
 from .session import ThreadsOption, TransportChoice, TransportOption
 
 if TYPE_CHECKING:
@@ -38,12 +39,7 @@ class ModeChoice(StrEnum):
 
 
 def batch(
-    target: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE", help="An artifact (.dspc.json), or a .dspec file.", show_default=False
-        ),
-    ],
+    target: TargetArgument,
     rows: Annotated[
         Path,
         typer.Argument(metavar="ROWS", help="The rows: .csv, .jsonl, .json or .parquet.", show_default=False),
@@ -87,16 +83,9 @@ def batch(
         ModeChoice,
         typer.Option(help="batch: by the providers' batch APIs, at half the price for most, within a day."),
     ] = ModeChoice.direct,
-    lm: Annotated[str | None, typer.Option(help="Another model for all of its modules.")] = None,
-    api_base: Annotated[str | None, typer.Option(help="Where the model is served.")] = None,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What an artifact's tools may use: a module, a command, the origin of an address. "
-            "Those of a .dspec file may all.",
-            show_default=False,
-        ),
-    ] = None,
+    lm: LmOption = None,
+    api_base: ApiBaseOption = None,
+    allow: AllowOption = None,
     threads: ThreadsOption = 16,
     transport: TransportOption = TransportChoice.auto,
     overwrite: Annotated[

@@ -27,14 +27,26 @@ if TYPE_CHECKING:
     from dspec.runtime.schema.trace import TraceStep
     from dspec.runtime.schema.types import JsonValue, Row, Type
 
+# What every command takes that runs programs.
+TargetArgument = Annotated[
+    Path,
+    typer.Argument(metavar="FILE", help="An artifact (.dspc.json), or a .dspec file.", show_default=False),
+]
+LmOption = Annotated[str | None, typer.Option("--lm", help="Another model for all of its modules.")]
+ApiBaseOption = Annotated[str | None, typer.Option("--api-base", help="Where the model is served.")]
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow",
+        help="What an artifact's tools may use: a module, a command, the origin of an address. "
+        "Those of a .dspec file may all.",
+        show_default=False,
+    ),
+]
+
 
 def run(
-    target: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE", help="An artifact (.dspc.json), or a .dspec file.", show_default=False
-        ),
-    ],
+    target: TargetArgument,
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Of a .dspec file: the module or program.")
     ] = None,
@@ -47,16 +59,9 @@ def run(
             show_default=False,
         ),
     ] = None,
-    lm: Annotated[str | None, typer.Option(help="Another model for all of its modules.")] = None,
-    api_base: Annotated[str | None, typer.Option(help="Where the model is served.")] = None,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What an artifact's tools may use: a module, a command, the origin of an address. "
-            "Those of a .dspec file may all.",
-            show_default=False,
-        ),
-    ] = None,
+    lm: LmOption = None,
+    api_base: ApiBaseOption = None,
+    allow: AllowOption = None,
     trace: Annotated[
         bool,
         typer.Option("--trace", help="Show each call: prompt, answer, repairs, tokens, cost, time."),

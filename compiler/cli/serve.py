@@ -17,6 +17,7 @@ import typer
 from dspec.runtime.errors import ConfigurationError
 
 from .console import Exit, fail, stderr
+from .run import AllowOption, ApiBaseOption, LmOption
 
 if TYPE_CHECKING:
     from dspec.runtime.application import Application
@@ -61,15 +62,9 @@ def serve(
     threads: Annotated[
         int, typer.Option("--threads", "-j", min=1, max=4096, help="Model calls in flight at most.")
     ] = 64,
-    lm: Annotated[str | None, typer.Option(help="Another model for all of their modules.")] = None,
-    api_base: Annotated[str | None, typer.Option(help="Where the model is served.")] = None,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What the artifacts' tools may use: a module, a command, the origin of an address.",
-            show_default=False,
-        ),
-    ] = None,
+    lm: LmOption = None,
+    api_base: ApiBaseOption = None,
+    allow: AllowOption = None,
     cache: Annotated[
         Path | None,
         typer.Option(help="Keep answers in this file, and pay for none twice.", show_default=False),

@@ -92,6 +92,8 @@ class Gathered:
 
     def _nothing_read(self) -> bool:
         """Ends the evaluation where the first rows are in, and none of them could be read."""
+        if not self._unread:
+            return False
         first = self._rows[: self._unread]
         if any(row is not None and not row.unreadable for row in first):
             self._unread = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from dspec.runtime.schema.ensemble import Runnable, programs
 from dspec.runtime.schema.program import Demo, Predictor, Program, Record
@@ -50,29 +50,58 @@ def labelled(
 
     `records` are the program's; without them values are taken as they are.
     """
+    found = _fields_shown(predictor, example, records)
+    return None if found is None else Demo(inputs=found[0], outputs=found[1])
+
+
+def _fields_shown(
+    predictor: Predictor, example: Example, records: Mapping[str, Record] | None
+) -> tuple[Row, Row] | None:
+    """The inputs and outputs of that demo."""
     row = example.row
+    signature = predictor.signature
     outputs: Row = {
         field.name: row[field.name]
-        for field in predictor.signature.outputs
+        for field in signature.outputs
         if field.name in example.labels
         and (row[field.name] is not None or isinstance(field.type, OptionalOf))
     }
-    if records is not None and any(
-        misfit(outputs[field.name], field.type, records)
-        for field in predictor.signature.outputs
-        if field.name in outputs
-    ):
+    if records is not None:
+        for field in signature.outputs:
+            if field.name in outputs and misfit(outputs[field.name], field.type, records):
+                return None
+    inputs: Row = {field.name: row[field.name] for field in signature.inputs if field.name in row}
+    if not outputs or (signature.inputs and not inputs):
         return None
-    inputs: Row = {field.name: row[field.name] for field in predictor.signature.inputs if field.name in row}
-    if not outputs or (predictor.signature.inputs and not inputs):
-        return None
-    return Demo(inputs=inputs, outputs=outputs)
+    return inputs, outputs
 
 
-def labels_for(predictor: Predictor, rows: Rows, records: Mapping[str, Record] | None = None) -> list[Demo]:
+class _Labelled(Sequence[Demo]):
+    """Demos of which few are drawn: each is made when it is."""
+
+    def __init__(self, shown: Sequence[tuple[Row, Row]]) -> None:
+        self._shown = shown
+
+    def __len__(self) -> int:
+        return len(self._shown)
+
+    @overload
+    def __getitem__(self, place: int) -> Demo: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Demo]: ...
+    def __getitem__(self, place: int | slice) -> Demo | list[Demo]:
+        if isinstance(place, slice):
+            return [Demo(inputs=inputs, outputs=outputs) for inputs, outputs in self._shown[place]]
+        inputs, outputs = self._shown[place]
+        return Demo(inputs=inputs, outputs=outputs)
+
+
+def labels_for(
+    predictor: Predictor, rows: Rows, records: Mapping[str, Record] | None = None
+) -> Sequence[Demo]:
     """The rows that can show `predictor` something, as demos, in their order."""
-    demos = (labelled(predictor, row, records) for row in rows)
-    return [demo for demo in demos if demo is not None]
+    found = (_fields_shown(predictor, row, records) for row in rows)
+    return _Labelled([one for one in found if one is not None])
 
 
 def with_labels(

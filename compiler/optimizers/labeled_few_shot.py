@@ -13,7 +13,7 @@ from dspec.runtime.schema.program import Program
 from ..evaluate.counts import Calls
 from .advising import FEW, Idea, Situation
 from .base import Context, Facts, Option, Options, Shows, Spec, StepResult
-from .demos import labels_for, with_labels, without_demos
+from .demos import labelled, with_labels, without_demos
 from .frozen import tunable
 
 
@@ -55,7 +55,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     unlabelled = [
         address
         for address, predictor in tunable(student).items()
-        if not labels_for(predictor, context.train, student.records)
+        if not any(labelled(predictor, row, student.records) for row in context.train)
     ]
     notes = tuple(f"no row has a label for `{address}`: it gets no demos" for address in unlabelled)
     return StepResult(program, notes=notes)

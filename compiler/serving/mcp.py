@@ -74,8 +74,8 @@ def _tool(name: str, application: Application) -> Tool:
     return types.Tool(
         name=name,
         description=told_of(program) or None,
-        input_schema=standing_alone(program, program.inputs, given=True),
-        output_schema=standing_alone(program, program.outputs, given=False),
+        input_schema=standing_alone(program, given=True),
+        output_schema=standing_alone(program, given=False),
         annotations=types.ToolAnnotations(read_only_hint=not any(one.tools for one in parts(program))),
     )
 

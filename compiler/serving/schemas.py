@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
-from dspec.runtime.schema.ensemble import Ensemble, Runnable
-from dspec.runtime.schema.program import FieldSpec, Record
+from dspec.runtime.adapters.turns import shown, turn_signatures
+from dspec.runtime.schema.ensemble import Ensemble, Runnable, programs
+from dspec.runtime.schema.program import FieldSpec, Record, Signature
 from dspec.runtime.schema.types import (
     DictOf,
     JsonValue,
@@ -83,6 +85,35 @@ class SchemaWriter:
         whole: JsonSchema = {"type": "object", "properties": properties, "additionalProperties": False}
         return {**whole, "required": required} if required else whole
 
+    def inputs(self, program: Runnable) -> JsonSchema:
+        """An object with the program's inputs. Turns of a history have the fields of the modules that are handed it."""
+        whole = self.members(program.inputs, given=True)
+        properties = cast("dict[str, JsonSchema]", whole["properties"])
+        for name, signatures in turn_signatures(programs(program)).items():
+            turns = [self._turn(one) for one in signatures]
+            history = properties[name]
+            if isinstance(either := history.get("anyOf"), list):  # it may be null
+                history = cast("JsonSchema", either[0])
+            history["items"] = turns[0] if len(turns) == 1 else {"allOf": [*turns]}
+        return whole
+
+    def _turn(self, signature: Signature) -> JsonSchema:
+        """A turn says something of what was given, and something of what was answered."""
+        inputs, outputs = shown(signature), signature.outputs
+        properties: dict[str, JsonValue] = {
+            field.name: _described(self.of(field.type), field.description) for field in (*outputs, *inputs)
+        }
+        either = [
+            {"anyOf": [{"required": [field.name]} for field in part]} if part else {"not": {}}
+            for part in (inputs, outputs)
+        ]
+        return {
+            "type": "object",
+            "properties": properties,
+            "additionalProperties": False,
+            "allOf": cast("JsonValue", either),
+        }
+
     def of(self, kind: Type) -> JsonSchema:
         match kind:
             case Scalar(name=name):
@@ -142,10 +173,10 @@ def _described(schema: JsonSchema, text: str) -> JsonSchema:
     return {**schema, "description": f"{text}\n{own}" if own else text}
 
 
-def standing_alone(program: Runnable, fields: Sequence[FieldSpec], *, given: bool) -> JsonSchema:
-    """The schema of an object with these fields, with all that it refers to inside."""
+def standing_alone(program: Runnable, *, given: bool) -> JsonSchema:
+    """The schema of the program's inputs, which are `given`, or of its outputs, with all that it refers to inside."""
     writer = SchemaWriter(program.records, "#/$defs/")
-    schema = writer.members(fields, given=given)
+    schema = writer.inputs(program) if given else writer.members(program.outputs, given=False)
     return {**schema, "$defs": writer.definitions} if writer.definitions else schema
 
 

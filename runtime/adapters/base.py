@@ -20,10 +20,11 @@ from ..schema.program import LM, Demo, FieldSpec, Predictor, Record, Signature
 from ..schema.types import DictOf, JsonValue, ListOf, OptionalOf, RecordRef, Row, Scalar, Type
 from ..values.finding import search
 from ..values.markers import escape
+from ..values.media import medium_kind
 from ..values.phrases import fold
 from ..values.reading import Read, adapt, read
 from .templates import TemplateName, fill
-from .turns import LEFT_OUT, PARTED, given, history, shown, turns_of
+from .turns import LEFT_OUT, PARTED, given, history, sections, shown, turns_of
 from .words import in_words
 
 SEVERAL = "is there more than once, with different values"
@@ -72,6 +73,21 @@ class SplitAnswer(Struct, frozen=True):
     """Why the JSON around the values cannot be read. The values that were found count only in an answer that was cut."""
 
 
+class Frame(Struct, frozen=True):
+    """What the prompts of one predictor have in common."""
+
+    before: tuple[Message, ...]
+    """The system message and the demos' turns. A history's turns follow, and then the question."""
+    fields: tuple[FieldSpec, ...]
+    """The inputs that stand in the question."""
+    tail: str
+    """What the question ends with."""
+    history: FieldSpec | None
+    """The input that holds earlier turns."""
+    special: bool
+    """Whether the question is more than a text of sections."""
+
+
 class Adapter(ABC):
     """Stateless, safe to share between threads."""
 
@@ -115,13 +131,19 @@ class Adapter(ABC):
 
         Raises InputError for a history with turns that are none of this signature's.
         """
-        prefix = _prefix(self, Same(predictor), Same(records))
-        signature = predictor.signature
-        reminder = f"Answer with {self.names(signature.outputs)}."
-        fields = shown(signature)
-        tail = PARTED + reminder
-        question = given(fields, inputs, tail, plain=self.plain) if fields else Message("user", reminder)
-        return (*prefix, *self.past(signature, inputs, records), question)
+        frame = self.frame(predictor, records)
+        past = () if frame.history is None else self.past(predictor.signature, inputs, records)
+        return (*frame.before, *past, self.question(frame, inputs))
+
+    def frame(self, predictor: Predictor, records: Records) -> Frame:
+        """What all prompts of the predictor have in common."""
+        return _frame(self, Same(predictor), Same(records))
+
+    def question(self, frame: Frame, inputs: Row) -> Message:
+        """The last message, with every input in its section."""
+        if frame.special or self.plain:
+            return given(frame.fields, inputs, frame.tail, plain=self.plain)
+        return Message("user", sections(frame.fields, inputs) + frame.tail)
 
     def past(self, signature: Signature, inputs: Row, records: Records) -> Iterator[Message]:
         """The turns of the history among the inputs, each as it was asked and answered."""
@@ -303,7 +325,20 @@ def describe_problems(problems: Sequence[UnreadOutput]) -> str:
 
 
 @lru_cache(maxsize=512)
-def _prefix(adapter: Adapter, same: Same[Predictor], records: Same[Records]) -> tuple[Message, ...]:
+def _frame(adapter: Adapter, same: Same[Predictor], records: Same[Records]) -> Frame:
+    signature = same.value.signature
+    fields = shown(signature)
+    reminder = f"Answer with {adapter.names(signature.outputs)}."
+    return Frame(
+        _before(adapter, same, records),
+        fields,
+        PARTED + reminder if fields else reminder,
+        history(signature),
+        not fields or any(medium_kind(one.type) for one in fields),
+    )
+
+
+def _before(adapter: Adapter, same: Same[Predictor], records: Same[Records]) -> tuple[Message, ...]:
     """The system message and the demos' turns."""
     signature = same.value.signature
     partial, complete = _arranged(same.value)

@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 
 from msgspec.structs import replace
 
+from ..schema.identity import Same
 from ..schema.program import LM, Demo, FieldSpec, Predictor, Signature
 from ..schema.types import JsonValue, Scalar
 from ..values.markers import unescape
@@ -66,6 +67,8 @@ class ChatAdapter(Adapter):
     def split(
         self, text: str, outputs: Sequence[FieldSpec], signature: Signature, *, strict: bool
     ) -> SplitAnswer:
+        if outputs is signature.outputs and (laid := _as_laid_out(text, signature)) is not None:
+            return laid
         if not strict:
             text = spoken(text)
         names = [field.name for field in (*signature.inputs, *signature.outputs)]
@@ -96,6 +99,37 @@ class ChatAdapter(Adapter):
             guessed = frozenset([first.name])
             return replace(split, texts={first.name: before, **texts}, notes=(note,), guessed=guessed)
         return split
+
+
+def _as_laid_out(text: str, signature: Signature) -> SplitAnswer | None:
+    """The parts of an answer that has the layout to the letter, as most have, and nothing in it that may mean more; None
+    of any other."""
+    layout = _layout_of(Same(signature))
+    match = layout and layout.fullmatch(text)
+    if not match:
+        return None
+    texts = {
+        output.name: body.strip() for output, body in zip(signature.outputs, match.groups(), strict=True)
+    }
+    return SplitAnswer(texts, closed=True, last=signature.outputs[-1].name)
+
+
+@lru_cache(maxsize=256)
+def _layout_of(signature: Same[Signature]) -> re.Pattern[str] | None:
+    """What such an answer matches: no text in it has a character that headers, escapes, thoughts and ends of turns are made
+    of. None where a field has the name of the last header."""
+    one = signature.value
+    outputs = [output.name for output in one.outputs]
+    if not outputs or any(field.name.casefold() == COMPLETED for field in (*one.inputs, *one.outputs)):
+        return None
+    if len(set(outputs)) < len(outputs) or any(
+        len(name) > 200 for name in outputs
+    ):  # no header, as `_MARK` has it
+        return None
+    body = r"\n([^\[\]［］#＃<\\]*)\n"
+    return re.compile(
+        "".join(re.escape(header(name)) + body for name in outputs) + re.escape(header(COMPLETED)) + r"\s*"
+    )
 
 
 def _narrow(text: str, names: set[str]) -> str:

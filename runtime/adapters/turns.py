@@ -131,15 +131,27 @@ def unfit_turns(program: Program, inputs: Row) -> str:
     return ""
 
 
+def turn_signatures(programs: Iterable[Program]) -> dict[str, list[Signature]]:
+    """By a program's history: the signatures of the modules that are handed it. Each of its turns is to fit all of them."""
+    found: dict[str, list[Signature]] = {}
+    for program in programs:
+        names = {one.name: one.name for one in program.inputs if is_history(one.type)}
+        for name, _, signature in _takers(program, program.steps, names) if names else ():
+            known = found.setdefault(name, [])
+            if signature not in known:
+                known.append(signature)
+    return found
+
+
 def turn_media(programs: Iterable[Program]) -> dict[str, dict[str, Type]]:
     """By a program's history: the fields of its turns that are images, audio or files, as the modules have them that are
     handed it."""
     found: dict[str, dict[str, Type]] = {}
-    for program in programs:
-        names = {one.name: one.name for one in program.inputs if is_history(one.type)}
-        for name, _, signature in _takers(program, program.steps, names) if names else ():
+    for name, signatures in turn_signatures(programs).items():
+        found[name] = {}
+        for signature in reversed(signatures):
             media = {one.name: one.type for one in shown(signature) if medium_kind(one.type) is not None}
-            found[name] = {**media, **found.get(name, {})}
+            found[name] |= media
     return found
 
 

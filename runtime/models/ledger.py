@@ -403,11 +403,11 @@ def dump(answer: Answer) -> str:
 def load(body: str) -> Answer:
     """Reads what `dump` wrote; the seal vouches for its shape."""
     text, input_tokens, output_tokens, estimated, cost, finish_reason, *more = cast(
-        "tuple[str, int, int, bool, float | None, str, list[list[str]], str]",
-        tuple(cast("list[object]", read_compact(body))),
+        "tuple[str, int, int, bool, float | None, str, list[list[str]], str]", read_compact(body)
     )
-    calls = tuple(
-        ToolCall(name, arguments) for name, arguments in cast("list[list[str]]", more[0] if more else [])
-    )
+    usage = Usage(input_tokens, output_tokens, estimated)
+    if not more:
+        return Answer(text, usage, cost, finish_reason)
+    calls = tuple(ToolCall(name, arguments) for name, arguments in cast("list[list[str]]", more[0]))
     thought = cast("str", more[1]) if len(more) > 1 else ""
-    return Answer(text, Usage(input_tokens, output_tokens, estimated), cost, finish_reason, calls, thought)
+    return Answer(text, usage, cost, finish_reason, calls, thought)

@@ -56,7 +56,11 @@ def price(lm: LM) -> Price | None:
 
 def at_price(answer: Answer, lm: LM) -> Answer:
     """A kept answer with what it would cost today; without a cost where nobody knows the price any more."""
-    each = _price_of(Same(lm))
+    return at_rate(answer, _price_of(Same(lm)))
+
+
+def at_rate(answer: Answer, each: Price | None) -> Answer:
+    """The same at a price that is known already."""
     cost = None if each is None else each.of(answer.usage)
     return answer if answer.cost == cost else replace(answer, cost=cost)
 

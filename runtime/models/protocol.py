@@ -127,21 +127,24 @@ class Request(Struct, frozen=True):
 
         Raises ConfigurationError when the variable that names the address is not set.
         """
-        where = address(self.lm)
-        if self.response_format is None and not self.tools:
-            # All but the messages is the same for request after request.
-            before, after = _around_messages(
-                Same(self.lm),
-                where,
-                self.sample,
-                self.temperature,
-                repr(self.temperature),
-                self.kind,
-                self.reasoning,
-            )
-        else:
-            before, after = _halves({"endpoint": where, **self._question_besides()})
+        before, after = self.around()
         return f"{before}[{','.join(map(_written, self.messages))}]{after}"
+
+    def around(self) -> tuple[str, str]:
+        """What stands before and after its messages in its identity. Raises ConfigurationError as that does."""
+        where = address(self.lm)
+        if self.response_format is not None or self.tools:
+            return _halves({"endpoint": where, **self._question_besides()})
+        # All but the messages is the same for request after request.
+        return _around_messages(
+            Same(self.lm),
+            where,
+            self.sample,
+            self.temperature,
+            repr(self.temperature),
+            self.kind,
+            self.reasoning,
+        )
 
     def question(self) -> dict[str, JsonValue]:
         """The request without the address, which differs from machine to machine."""
@@ -217,6 +220,21 @@ def _written(message: Message) -> str:
 def key_of(request: Request) -> bytes:
     """What the ledger knows the answer by. Raises ConfigurationError when the variable that names the address is not set."""
     return hashlib.sha256(request.identity().encode(errors="surrogatepass")).digest()
+
+
+def keys_after(request: Request) -> Callable[[Message], bytes]:
+    """Gives the key of the request with one more message: what all of them begin with is hashed once. Raises
+    ConfigurationError as `key_of` does."""
+    before, after = request.around()
+    same = "".join(f"{_written(one)}," for one in request.messages)
+    begun = hashlib.sha256(f"{before}[{same}".encode(errors="surrogatepass"))
+
+    def key(message: Message) -> bytes:
+        whole = begun.copy()
+        whole.update(f"{_written(message)}]{after}".encode(errors="surrogatepass"))
+        return whole.digest()
+
+    return key
 
 
 @lru_cache(maxsize=256)

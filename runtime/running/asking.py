@@ -9,7 +9,7 @@ a replayed answer can never stand in for a retry.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from ..adapters import Adapter, Reading, adapter_of, extraction, partial_answer
 from ..adapters.base import describe_problems
+from ..adapters.turns import history
 from ..errors import (
     CheckFailed,
     ConfigurationError,
@@ -28,12 +29,12 @@ from ..errors import (
     Refused,
     Unauthorized,
 )
-from ..models.prices import context_window, native
-from ..models.protocol import Answer, Message, Request, ToolShape
+from ..models.prices import at_rate, context_window, native, price
+from ..models.protocol import Answer, Message, Request, ToolShape, keys_after
 from ..models.transports.answers import estimate_tokens
 from ..schema.identity import Same
 from ..schema.lms import LM
-from ..schema.program import Demo, Predictor, Program
+from ..schema.program import Demo, Predictor, Program, Record
 from ..schema.types import Row
 from ..schema.usage import Flaws, Usage
 from ..values.checks import Failure, failures, record_failures
@@ -89,6 +90,69 @@ async def ask(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:
     messages = manner.layout.render(manner.told, inputs, session.program.records)
     asked = await _answered(session, predictor, Asked(inputs, {}, messages, 0))
     return await _checked(session, predictor, asked)
+
+
+class KeptAsking:
+    """Runs of one predictor on kept answers alone, as `ask` does them, without waiting for anything: what all of its prompts
+    have in common is made once.
+
+    Raises ConfigurationError as `ask` does where the program lacks its model, or the model its address.
+    """
+
+    def __init__(self, program: Program, predictor: Predictor, lm: LM, temperature: float | None) -> None:
+        self._manner = manner = _manner_of(Same(lm), Same(predictor), False)
+        self._predictor, self._records = predictor, program.records
+        self._frame = manner.layout.frame(manner.told, program.records)
+        self._key = keys_after(
+            Request(
+                lm=lm,
+                messages=self._frame.before,
+                temperature=temperature,
+                response_format=manner.layout.response_format(manner.told, program.records, lm),
+                reasoning=manner.told is not predictor,
+            )
+        )
+        self._checked = bool(predictor.signature.checks) or any(
+            one.checks for one in program.records.values()
+        )
+
+        self._price = price(lm)
+
+    def priced(self, answer: Answer) -> Answer:
+        """A kept answer with what it would cost today."""
+        return at_rate(answer, self._price)
+
+    def question(self, inputs: Row) -> Message:
+        """The last message of the prompt."""
+        return self._manner.layout.question(self._frame, inputs)
+
+    def key(self, question: Message) -> bytes:
+        """What the ledger knows the answer by."""
+        return self._key(question)
+
+    def read(self, inputs: Row, question: Message, answer: Answer) -> Asked | None:
+        """The answer, read. None where it is not the last word: the model would be asked again, or some check does not hold."""
+        manner, signature = self._manner, self._predictor.signature
+        reading = _read(manner, answer, self._records)
+        if reading.problems:
+            return None
+        notes = [*reading.notes, *_remarks(answer, reading)]
+        outputs = _with_thought(self._predictor, manner, reading.values, answer.reasoning, notes)
+        if self._checked and (
+            record_failures(signature.outputs, outputs, self._records)
+            or failures(signature.checks, {**inputs, **outputs})
+        ):
+            return None
+        said = Message("assistant", answer.text.strip() or _EMPTY)
+        messages = (*self._frame.before, question, said)
+        return Asked(inputs, outputs, messages, 1, tuple(notes), reading.guessed, _flaws(reading))
+
+
+def kept_asking(program: Program, predictor: Predictor) -> LM | None:
+    """The model that `KeptAsking` may have a predictor ask; None where a run is more than a prompt and its answer."""
+    lm = predictor.asks(program.lms)
+    plain = lm is not None and not lm.two_step and history(predictor.signature) is None
+    return lm if plain else None
 
 
 def exchange(program: Program, address: str, inputs: Row, outputs: Row) -> tuple[Message, ...]:
@@ -228,7 +292,7 @@ async def _answered_by(
         return await _in_two_steps(session, predictor, names, asked)
     layout, told, signature = manner.layout, manner.told, predictor.signature
     (answer, request), notes = await _complete(session, predictor, manner, names, asked.messages)
-    reading = _read(session, manner, answer)
+    reading = _read(manner, answer, session.program.records)
     notes, attempts = [*asked.notes, *notes, *reading.notes, *_remarks(answer, reading)], asked.attempts + 1
     flaws = asked.flaws + _flaws(reading)
     thought = answer.reasoning
@@ -246,7 +310,7 @@ async def _answered_by(
         session.quiet, predictor, manner, names, (*messages, correction)
     )
     wanted = {problem.field for problem in reading.problems}
-    second = _read(session, manner, answer, only=wanted)
+    second = _read(manner, answer, session.program.records, only=wanted)
     flaws += _flaws(second)
     again = layout.said_again(
         told,
@@ -332,12 +396,16 @@ async def _in_two_steps(
 
 
 def _read(
-    session: ProgramRun, manner: _Manner, answer: Answer, *, only: Collection[str] | None = None
+    manner: _Manner,
+    answer: Answer,
+    records: Mapping[str, Record],
+    *,
+    only: Collection[str] | None = None,
 ) -> Reading:
     return manner.layout.read(
         manner.told,
         answer.text,
-        session.program.records,
+        records,
         strict=manner.lm.parse == "strict",
         only=only,
         again=only is not None,

@@ -149,7 +149,9 @@ async def _predict(
         raise
     if session.speaking is not None:
         session.speaking.settle(asked.outputs)
-    return StepRun(asked.outputs, (_entry(session, step, address, asked),), (), Last(predictor, asked, 0))
+    return StepRun(
+        asked.outputs, (entry_of(session.recording, step, address, asked),), (), Last(predictor, asked, 0)
+    )
 
 
 def _recording(session: ProgramRun, calls: Sequence[ModelCall] = ()) -> ProgramRun:
@@ -159,8 +161,9 @@ def _recording(session: ProgramRun, calls: Sequence[ModelCall] = ()) -> ProgramR
     return replace(session, recording=Recording(session.recording.origin, list(calls)))
 
 
-def _entry(session: ProgramRun, step: str, address: str, asked: Asked) -> TraceStep:
-    flaws, recording = asked.flaws, session.recording
+def entry_of(recording: Recording | None, step: str, address: str, asked: Asked) -> TraceStep:
+    """A predictor's part in a run, with what was recorded of it."""
+    flaws = asked.flaws
     calls = () if recording is None else tuple(recording.calls)
     return TraceStep(
         step,
@@ -707,7 +710,7 @@ def _answering(session: ProgramRun, ran: StepRun, asked: Asked) -> StepRun:
     assert last is not None
     entry = ran.trace[last.place]
     entries = list(ran.trace)
-    entries[last.place] = _entry(session, entry.step, entry.predictor, asked)
+    entries[last.place] = entry_of(session.recording, entry.step, entry.predictor, asked)
     kept = ran.outputs.keys()
     outputs = {name: value for name, value in asked.outputs.items() if name in kept}
     return StepRun({**ran.outputs, **outputs}, tuple(entries), ran.notes, replace(last, asked=asked))

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar, cast, overload
 
 from ..adapters.turns import turn_media
@@ -34,7 +34,7 @@ from .inspecting import Prompt, prompts_of
 from .overriding import LIMITS, Keys, Limit, Overrides, PerModel, configured
 from .prediction import CallUsage, Prediction, TypedPrediction, seen
 from .records import CallLog, CallRecord
-from .replaying import is_straight, replayed
+from .replaying import Straight, replayed, straight
 from .serving import Serving
 from .streaming import StreamEvent, Tell
 from .streams import AnswerStream, AsyncAnswerStream
@@ -48,6 +48,8 @@ ResultT = TypeVar("ResultT", bound=TypedPrediction, covariant=True)
 PartialT = TypeVar("PartialT", covariant=True)
 Progress = Callable[[int, int], None]
 """Told how many of how many rows are done."""
+_HITS_BETWEEN_YIELDS = 64
+"""So many calls in a row are answered on the loop before others have their turn."""
 
 
 class ProgramSource(Protocol):
@@ -71,6 +73,11 @@ class CallSettings:
     timeout: float | None = None
     temperature: float | None = None
 
+    @cached_property
+    def way(self) -> Straight | None:
+        """How a run goes that kept answers alone can answer."""
+        return straight(self.program)
+
 
 class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
     """A loaded program. `Application` takes any inputs by name; classes that `dspc stubs` writes know their types."""
@@ -89,6 +96,8 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
         self._reads = any(medium_kind(one.type) or is_history(one.type) for one in view.program.inputs)
         """Whether an input may be large."""
         self._turns = turn_media(programs(view.program))
+        self._hits = 0
+        """Calls that kept answers alone answered on the loop."""
 
     @property
     def name(self) -> str:
@@ -217,8 +226,19 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
         `timeout` is for each row.
         """
         view = self._viewed(lm, timeout, temperature)
-        work = self._many(list(rows), threads, view, keep=return_exceptions, progress=progress)
-        return self._wait(work)
+        given = list(rows)
+        if threads is not None:
+            count_of("threads", threads)
+        kept: list[ResultT] = []
+        if progress is False:
+            for row in given:
+                found = self._replayed(row, view)
+                if found is None:
+                    break
+                kept.append(found)
+            else:
+                return kept
+        return self._wait(self._many(given, threads, view, kept, keep=return_exceptions, progress=progress))
 
     @overload
     async def abatch(
@@ -257,7 +277,8 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
     ) -> list[ResultT] | list[ResultT | DspecError]:
         """As `batch`, without blocking the caller's event loop."""
         view = self._viewed(lm, timeout, temperature)
-        work = self._many(list(rows), threads, view, keep=return_exceptions, progress=progress)
+        given = list(rows)
+        work = self._many(given, threads, view, [], keep=return_exceptions, progress=progress)
         return await asyncio.wrap_future(background().submit(work))
 
     def close(self) -> None:
@@ -287,7 +308,7 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
         AnswerError or ProviderError (`dspec.errors`), ConfigurationError for the settings."""
         view = self._viewed(lm, timeout, temperature)
         found = self._replayed(inputs, view)
-        return self._wait(self._run(inputs, view)) if found is None else found
+        return self._wait(self._run(inputs, view, tried=True)) if found is None else found
 
     async def run_here(self, inputs: Inputs) -> ResultT:
         """As `call`, for whoever is on the loop that all applications share (`models.background`): without a hop between
@@ -392,14 +413,20 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
     def _replayed(self, inputs: Inputs, view: CallSettings) -> ResultT | None:
         """One run where kept answers are all that it takes; nothing is noted of any other."""
         ledger = self._serving.kept
-        if ledger is None or self._reads or self._log.told or not is_straight(view.program):
+        if ledger is None or self._reads or self._log.told:
+            return None
+        way = view.way
+        if way is None:
             return None
         began, clock = time.time(), time.perf_counter()
-        try:
-            row, _ = brought(self.inputs, cast("Mapping[str, Given]", inputs))
-        except DspecError:
-            return None
-        outcome = replayed(view.program, row, ledger, view.temperature)
+        if way.takes_as_texts(inputs):
+            row = cast("Row", dict(inputs))
+        else:
+            try:
+                row, _ = brought(self.inputs, cast("Mapping[str, Given]", inputs))
+            except DspecError:
+                return None
+        outcome = replayed(way, row, ledger, view.temperature)
         if outcome is None:
             return None
         call = os.urandom(16).hex()
@@ -411,8 +438,20 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
         return cast("ResultT", prediction)
 
     async def _run(
-        self, inputs: Inputs, view: CallSettings, engine: Engine | None = None, tell: Tell | None = None
+        self,
+        inputs: Inputs,
+        view: CallSettings,
+        engine: Engine | None = None,
+        tell: Tell | None = None,
+        *,
+        tried: bool = False,
     ) -> ResultT:
+        """One run on the loop. With `tried`, kept answers alone are known not to do."""
+        if not tried and tell is None and (found := self._replayed(inputs, view)) is not None:
+            self._hits += 1
+            if self._hits % _HITS_BETWEEN_YIELDS == 0:
+                await asyncio.sleep(0)
+            return found
         began, clock = time.time(), time.perf_counter()
         call = os.urandom(16).hex()
         row: Row = {}
@@ -446,17 +485,20 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
         rows: Sequence[Inputs],
         threads: int | None,
         view: CallSettings,
+        kept: Sequence[ResultT],
         *,
         keep: bool,
         progress: bool | Progress,
     ) -> list[ResultT | DspecError]:
+        """Runs the rows after the first ones, whose results are `kept`."""
         if threads is not None:
             count_of("threads", threads)
         at_once = self._serving.wide(threads)
         engine = self._serving.open()
-        results: list[ResultT | DspecError | None] = [None] * len(rows)
-        places = iter(range(len(rows)))
-        failed, done = False, 0
+        done = len(kept)
+        results: list[ResultT | DspecError | None] = [*kept, *[None] * (len(rows) - done)]
+        places = iter(range(done, len(rows)))
+        failed = False
         tell = _drawn if progress is True else progress or None
 
         async def work() -> None:
@@ -474,7 +516,7 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
                     tell(done, len(rows))
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(at_once, len(rows))):
+            for _ in range(min(at_once, len(rows) - done)):
                 group.create_task(work())
         if not keep:
             for result in results:

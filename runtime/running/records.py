@@ -46,6 +46,7 @@ class CallRecord(Struct, frozen=True, eq=False):
         return () if self.error is None else self.error.trace
 
 
+_NOTHING = Spent()
 _lock = threading.Lock()
 """Held while a call is noted."""
 
@@ -82,7 +83,8 @@ class CallLog:
         """Notes a call, and what it `paid`. A hook that fails is reported once and changes nothing."""
         with _lock:
             self._last.append(record)
-            self._paid += paid
+            if paid != _NOTHING:
+                self._paid += paid
             if record.prediction is not None:
                 self._calls += record.prediction.usage.calls
                 self._replayed += record.prediction.usage.replayed

@@ -25,10 +25,13 @@ from server import Call, FakeServer
 from dspec import load
 from dspec.compiler.check.analysis import analyse
 from dspec.compiler.serving.schemas import standing_alone
+from dspec.compiler.serving.web.openapi import openapi
 from dspec.compiler.serving.web.server import ProgramServer, ServerSettings
 from dspec.compiler.serving.web.turnstile import TurnedAway, Turnstile
 from dspec.runtime.artifact.artifact import Artifact, kind_of, write_artifact
+from dspec.runtime.errors import InputError
 from dspec.runtime.models.background import background
+from dspec.runtime.running.fitting import check_inputs
 
 SOURCE = """dspec 1
 lm fake { model = "openai/fake"; api_base = env("SERVE_URL"); api_key = env("OPENAI_API_KEY"); retry = 0 }
@@ -323,6 +326,75 @@ async def test_the_document_says_what_is_taken_and_given(
     assert not valid("read_answer", {**told, "outputs": {"word": "a", "size": 4}})
 
 
+TALKING = """dspec 1
+lm fake { model = "openai/fake"; api_base = env("SERVE_URL"); api_key = env("OPENAI_API_KEY"); retry = 0 }
+record Line { field item: str; field parts: list[Line] = [] }
+signature Talk {
+  input question: str "what is asked now"
+  input order: Line?
+  input past: PAST
+  output answer: str
+  output size: 1 | 2 | 3
+}
+signature Sum {
+  input question: str
+  input past: PAST
+  output answer: str
+}
+module talk = Predict(Talk)
+module sum = Predict(Sum)
+program both(question: str, earlier: PAST) {
+  let said = talk(question = question, order = none, past = earlier)
+  let short = sum(question = said.answer, past = earlier)
+  return answer = short.answer
+}
+"""
+
+
+@pytest.mark.parametrize("kind", ["history", "history?"])
+@pytest.mark.parametrize(("name", "field"), [("talk", "past"), ("both", "earlier")])
+def test_turns_of_a_history_are_told_as_they_are_checked(kind: str, name: str, field: str) -> None:
+    project = analyse(Path("main.dspec"), text=TALKING.replace("PAST", kind)).project
+    assert project is not None
+    program = project.programs[name]
+    document = openapi({name: program}, keyed=False, version="1")
+    schemas: Any = document["components"]
+    by_web = {"$ref": f"#/components/schemas/{name}_inputs", "components": schemas}
+    by_tool: Any = standing_alone(program, given=True)
+    jsonschema.Draft202012Validator.check_schema(by_tool)
+    turn = {"question": "a", "answer": "b"}
+    known: list[bool] = []
+    for turns in (
+        [],
+        None,
+        [turn],
+        [turn, {**turn, "size": 3}],
+        [{**turn, "size": 4}],
+        [{**turn, "order": {"item": "x", "parts": [{"item": "y"}]}}],
+        [{**turn, "order": None}],
+        [{**turn, "order": {"parts": []}}],
+        [{"question": "a"}],
+        [{"answer": "b"}],
+        [{**turn, "more": 1}],
+        [{**turn, "question": 1}],
+        [{**turn, "past": []}],
+        [{}],
+        ["a"],
+        {"question": "a"},
+    ):
+        inputs: Any = {"question": "now", field: turns}
+        try:
+            check_inputs(program, inputs)
+        except InputError:
+            fits = False
+        else:
+            fits = True
+        known.append(fits)
+        assert jsonschema.Draft202012Validator(by_web).is_valid(inputs) is fits, turns
+        assert jsonschema.Draft202012Validator(by_tool).is_valid(inputs) is fits, turns
+    assert 0 < sum(known) < len(known)
+
+
 async def test_several_programs_each_by_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with FakeServer(answer) as model:
         paths = [artifact(tmp_path, monkeypatch, model.url, name) for name in ("one", "two")]
@@ -514,7 +586,7 @@ def analyse_schema() -> object:
     project = analyse(Path("main.dspec"), text=SOURCE).project
     assert project is not None
     program = project.programs["read"]
-    return standing_alone(program, program.inputs, given=True)
+    return standing_alone(program, given=True)
 
 
 async def test_as_an_mcp_server_on_standard_streams(tmp_path: Path) -> None:

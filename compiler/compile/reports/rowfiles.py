@@ -7,7 +7,6 @@ may come from anybody: so in CSV such a text has an apostrophe before it, unless
 from __future__ import annotations
 
 import csv
-import importlib
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from dspec.runtime.errors import InputError
 from dspec.runtime.schema.lms import LM
 from dspec.runtime.schema.types import JsonValue, Row
 
+from ...data.polars_package import polars_for
 from .facts import ReportFacts, RowLook, RowTable
 from .page import page_of
 
@@ -158,12 +158,9 @@ def _text(value: JsonValue) -> str | None:
 
 
 def _polars() -> _Polars:
-    try:
-        return cast("_Polars", importlib.import_module("polars"))
-    except ImportError:
-        raise InputError(
-            "rows can be written as Parquet where polars is installed", help='pip install "dspc[parquet]"'
-        ) from None
+    return cast(
+        "_Polars", polars_for("writing rows as Parquet", otherwise="name a file that ends in .jsonl or .csv")
+    )
 
 
 def _html(evals: Sequence[EvalRows], lms: Iterable[LM]) -> bytes:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import importlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO, Protocol, cast
 
+from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.schema.types import JsonValue
 
 from ... import ir
 from ..opening import MAX_FILE_BYTES, check_size
+from ..polars_package import polars_for
 from ..problem import unreadable
 from ..tables import MAX_COLUMNS, MAX_DEPTH, MAX_ROWS, Batch, BrokenRow, RawRow, RawRows, Table
 
@@ -120,11 +121,9 @@ class _File:
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
         try:
-            self._polars = cast("_Polars", importlib.import_module("polars"))
-        except ImportError:
-            raise unreadable(
-                f"`{name}` is a parquet file, and reading those needs polars", 'pip install "dspc[parquet]"'
-            ) from None
+            self._polars = cast("_Polars", polars_for(f"`{name}` is a parquet file, and reading those"))
+        except ConfigurationError as error:
+            raise unreadable(error.message, error.help) from None
         check_size(stream, name, MAX_FILE_BYTES, "take a sample of it")
         self._stream, self._name = stream, name
 

@@ -8,7 +8,6 @@ holds more than a piece.
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +20,8 @@ from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.compact import compact
 from dspec.runtime.schema.program import FieldSpec
 from dspec.runtime.schema.types import JsonValue, ListOf, OneOf, OneOfNumbers, OptionalOf, Scalar, Type
+
+from ...data.polars_package import polars_for
 
 _PIECE = 2_000
 """Rows of Parquet that are held at once."""
@@ -140,13 +141,7 @@ def polars_or_not() -> Any:
     """Polars. Raises ConfigurationError where it is not installed."""
     # It makes buffers for each of its threads, and what is written here keeps no second one busy.
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
-    try:
-        return importlib.import_module("polars")
-    except ImportError:
-        raise ConfigurationError(
-            "answers are written as Parquet by polars, which is not installed",
-            help='pip install "dspc[parquet]", or ask for .jsonl or .csv',
-        ) from None
+    return polars_for("writing answers as Parquet", otherwise="ask for .jsonl or .csv")
 
 
 def _chunked(rows: Answered) -> Iterator[list[Sequence[JsonValue]]]:

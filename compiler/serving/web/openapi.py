@@ -108,7 +108,7 @@ def _operation(
     name: str, program: Runnable, prefix: str, schemas: dict[str, JsonValue], *, keyed: bool
 ) -> JsonSchema:
     writer = SchemaWriter(program.records, "#/components/schemas/", named=f"{prefix}.")
-    schemas[f"{prefix}_inputs"] = writer.members(program.inputs, given=True)
+    schemas[f"{prefix}_inputs"] = writer.inputs(program)
     schemas[f"{prefix}_outputs"] = writer.members(program.outputs, given=False)
     schemas.update(writer.definitions)
     schemas[f"{prefix}_answer"] = {
