@@ -13,7 +13,7 @@ from ..schema.ensemble import Runnable
 from ..schema.types import Row
 from ..values.values import coerce
 from .bringing import Given, brought
-from .prediction import TypedPrediction
+from .prediction import TypedPrediction, id_of
 from .records import CallRecord
 
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -59,7 +59,7 @@ def feedback_of(
 
 def _id_of(call: object) -> str:
     if isinstance(call, TypedPrediction):
-        call = call._id  # an output may be called `call_id`  # pyright: ignore[reportPrivateUsage]
+        call = id_of(call)
     elif isinstance(call, CallRecord):
         call = call.id
     if not isinstance(call, str) or _ID.fullmatch(call) is None:

@@ -125,6 +125,11 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
         return self._log.last(sys.maxsize if n is None else n)
 
     @property
+    def records(self) -> bool:
+        """Whether its calls are recorded."""
+        return self._log.recorder is not None
+
+    @property
     def recorded(self) -> RecordCounts:
         """What became of this process's records so far (`load(record=…)`): all 0 where nothing is recorded."""
         recorder = self._log.recorder
