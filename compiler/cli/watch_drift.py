@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,13 @@ def watch_drift(
             help="The .dspec file with the rows that it was compiled on; the one that declares its block if left out."
         ),
     ] = None,
+    program: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose calls, of a file with those of several; if left out the artifact's.",
+            show_default=False,
+        ),
+    ] = None,
     last: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Only the last N calls.", show_default=False)
     ] = None,
@@ -54,11 +62,9 @@ def watch_drift(
     from ..compile.drift import drift_of
 
     compiled = read_artifact(artifact, keys_given=lambda _: True)
-    calls, scores = _recorded(recorded, compiled.name, last)
+    calls, scores = _recorded(recorded, program, compiled.name, last)
     rows, notes = _rows(artifact, compiled, source)
     score = compiled.scores.get("val", compiled.scores.get("train"))
-    if not calls:
-        notes.append(f"{recorded} has no calls of `{compiled.name}`")
     if not scores:
         notes.append("no call has a score by feedback, so scores are not compared")
     elif score is None:
@@ -82,8 +88,9 @@ def watch_drift(
         raise typer.Exit(Exit.DRIFTED)
 
 
-def _recorded(path: Path, program: str, last: int | None) -> tuple[list[Row], list[float]]:
-    """The inputs of a program's calls, and the scores that were given to them."""
+def _recorded(path: Path, program: str | None, name: str, last: int | None) -> tuple[list[Row], list[float]]:
+    """The inputs of a program's calls, and the scores that were given to them. Where nobody says which program is meant it is the
+    one of that `name`, or the only one."""
     from dspec.runtime.running.recording.reading import NotRecorded, RecordedCalls
 
     from ..data.tables import MAX_ROWS, parse_json
@@ -93,8 +100,9 @@ def _recorded(path: Path, program: str, last: int | None) -> tuple[list[Row], li
     calls: deque[tuple[Row, float | None]] = deque(maxlen=last or MAX_ROWS)
     try:
         with RecordedCalls(path.resolve()) as there:
+            meant = _meant(there.programs(), program, name, path)
             for call in there.calls():
-                if call.program != program or call.inputs is None:
+                if call.program != meant or call.inputs is None:
                     continue
                 try:
                     inputs = parse_json(call.inputs)
@@ -105,6 +113,15 @@ def _recorded(path: Path, program: str, last: int | None) -> tuple[list[Row], li
     except NotRecorded as error:
         fail(f"{path} {error}", code=Exit.USAGE)
     return [inputs for inputs, _ in calls], [score for _, score in calls if score is not None]
+
+
+def _meant(programs: Mapping[str, int], program: str | None, name: str, path: Path) -> str:
+    meant = program or (name if name in programs or len(programs) != 1 else next(iter(programs)))
+    if meant not in programs:
+        names = ", ".join(f"`{one[:60]}`" for one in list(programs)[:12])
+        advice = f"it has those of {names}: `--program` says which" if programs else "it has none at all"
+        fail(f"{path} has no calls of `{meant}`", help=advice, code=Exit.USAGE)
+    return meant
 
 
 def _rows(artifact: Path, compiled: Artifact, source: Path | None) -> tuple[list[Row], list[str]]:

@@ -222,7 +222,9 @@ def test_it_is_written_like_other_sources(tmp_path: Path) -> None:
     assert told('"../r.sqlite"')[0].startswith("DS0413")
     text = TEXT.replace('recorded("recorded.sqlite")', '"recorded.sqlite"')
     found = analyse(tmp_path / "main.dspec", text=text, probe=False)
-    assert any('recorded("recorded.sqlite")' in one.help for one in found.diagnostics)
+    assert any('recorded("recorded.sqlite")' in repr(one.fixes) for one in found.diagnostics)
+    (missing,) = told("")
+    assert missing == "DS0302 `recorded` needs the path of a file"
     (tmp_path / "some.sqlite").touch()
 
     def offered(written: str) -> list[str]:
@@ -440,5 +442,8 @@ def test_what_cannot_be_compared_is_said(compiled: Path, tmp_path: Path) -> None
     code, told = watched(folder)
     assert (code, told["tests"]) == (0, [])
     assert "no .dspec file by compiled/route_v1.dspc.json declares `optimize route_v1`" in told["notes"][0]
+    refused = watched(folder, "--program", "other")[1]["error"]
+    assert "has no calls of `other`" in refused
+    assert "it has those of `route_v1`" in refused
     (folder / "recorded.sqlite").write_text("no database, though it is long enough" * 9)
     assert "is no SQLite file" in watched(folder)[1]["error"]

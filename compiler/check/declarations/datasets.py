@@ -157,7 +157,7 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
                 return None
             options[option] = value
     if path is None:
-        session.report(codes.types.NoPath(place.at(node), name.text))
+        session.report(codes.types.NoPath(place.at(node), name.text, found.ending))
         return None
     # From here on the path counts from the root file's folder.
     relative = data_file(session, place, path, given["path"].value)

@@ -308,7 +308,9 @@ class ProgramServer:
             message = f"`{unknown[0][:60]}` is not known; a feedback has {', '.join(FEEDBACK)}"
             raise _Refusal(WebProblem(422, "inputs", message))
         try:
-            application.feedback(**{"call": "", **{FEEDBACK[name]: value for name, value in said.items()}})
+            # what is of another kind is told by what it does not fit
+            given: dict[str, Any] = {FEEDBACK[name]: value for name, value in said.items()}
+            application.feedback(given.pop("call", ""), **given)
         except InputError as error:
             raise _Refusal(WebProblem(422, "inputs", error.message)) from None
         except ConfigurationError:

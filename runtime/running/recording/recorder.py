@@ -181,7 +181,7 @@ class CallRecorder:
             error = f"{error}: {record.error.message[:_LONGEST_ERROR]}"
         cells: dict[str, Cell] = {
             "id": record.id,
-            "program": record.program,
+            "program": settings.name or record.program,
             "began": record.began,
             "seconds": record.seconds,
             "error": error and error.encode(errors="replace").decode(),

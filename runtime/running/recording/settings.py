@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ...arguments import choice_of, count_of, limit_of, path_of, texts_of
+from ...arguments import choice_of, count_of, limit_of, path_of, text_of, texts_of
 from ...errors import ConfigurationError
 from ...schema.types import JsonValue
 
@@ -21,7 +21,8 @@ Redact: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any] | None]
 class RecordSettings(Struct, frozen=True):
     """How calls are recorded: `load(…, record=RecordSettings("recorded.sqlite", sample=0.1))`.
 
-    `path` is an SQLite file, made if it is missing; programs and processes may share one.
+    `path` is an SQLite file, made if it is missing; programs and processes may share one. Calls are recorded under the `name`,
+    which stays while one compiled program takes the place of another; unless said it is the artifact's.
 
     `redact` names inputs and outputs that are never written. Since prompts, answers and messages of errors may hold them as
     well, none of those are written then. Or it is a function: it is given each record as plain JSON before it is written, on
@@ -37,6 +38,7 @@ class RecordSettings(Struct, frozen=True):
     """
 
     path: str | Path
+    name: str | None = None
     redact: Sequence[str] | Redact = ()
     sample: float = 1.0
     trace: bool = True
@@ -80,6 +82,7 @@ def settings_of(value: object, fields: Collection[str]) -> RecordSettings:
     found = replace(
         given,
         path=Path(os.path.abspath(path_of("path", given.path))),  # noqa: PTH100 - links stay what they are
+        name=None if given.name is None else text_of("name", given.name),
         redact=redact,
         sample=limit_of("sample", given.sample, least=0),
         trace=choice_of("trace", given.trace),
