@@ -30,11 +30,14 @@ from .errors import ConfigurationError
 from .models.calls import EngineEvent
 from .models.checkpoints import know_all
 from .running.bringing import Given
+from .running.calllog import CallLog
 from .running.inspecting import Prompt
 from .running.loaded import CallSettings, LoadedProgram, check_shape, limits_of
 from .running.overriding import Keys, Overrides, PerModel, configured
 from .running.prediction import Prediction
-from .running.records import CallLog, OnCall
+from .running.recording.recorder import CallRecorder
+from .running.recording.settings import RecordSettings, settings_of
+from .running.records import OnCall
 from .running.serving import MakeTools, Serving
 from .running.strategies.table import check_sandbox
 from .running.streams import AnswerStream, AsyncAnswerStream
@@ -171,6 +174,7 @@ def load(
     attempt_timeout: float | Mapping[str, float] | None = None,
     cache: str | Path | None = None,
     history: int = HISTORY,
+    record: str | Path | RecordSettings | None = None,
     on_call: OnCall | None = None,
     on_event: Callable[[EngineEvent], None] | None = None,
     tools: Mapping[str, ToolFunction] | None = None,
@@ -197,6 +201,7 @@ def load(
     attempt_timeout: float | Mapping[str, float] | None = None,
     cache: str | Path | None = None,
     history: int = HISTORY,
+    record: str | Path | RecordSettings | None = None,
     on_call: OnCall | None = None,
     on_event: Callable[[EngineEvent], None] | None = None,
     tools: Mapping[str, ToolFunction] | None = None,
@@ -222,6 +227,7 @@ def load(
     attempt_timeout: float | Mapping[str, float] | None = None,
     cache: str | Path | None = None,
     history: int = HISTORY,
+    record: str | Path | RecordSettings | None = None,
     on_call: OnCall | None = None,
     on_event: Callable[[EngineEvent], None] | None = None,
     tools: Mapping[str, ToolFunction] | None = None,
@@ -244,8 +250,10 @@ def load(
     or a mapping by their names; unsaid they are as the file has them.
 
     With `cache`, answers are kept in that file and a request that was answered before is not paid again. The last `history`
-    calls are kept in memory. `on_call` is told of each call once it is over, `on_event` of every attempt at a model and every
-    call of a tool; both on another thread, in the context of the caller's, and are to be quick.
+    calls are kept in memory. With `record`, calls are kept in that SQLite file, for `feedback` and for a dataset that reads
+    them (`recorded(…)`); `RecordSettings` says which, and what of them. `on_call` is told of each call once it is over,
+    `on_event` of every attempt at a model and every call of a tool; both on another thread, in the context of the caller's,
+    and are to be quick.
 
     `tools` are functions in the place of the program's tools, by their names; plain ones run in threads, `async` ones
     on a loop of their own. `allow` are what the other tools may reach, each entry a Python module, the
@@ -255,8 +263,8 @@ def load(
 
     Raises ArtifactError when the file cannot be loaded, ConfigurationError when an argument is of another kind, an
     override names no model or tool of the program, a model's address is missing, a tool may not be called or its
-    data file is another, the sandbox for code that a model writes is not installed, or `program` was made for another one. No
-    model is called, and no code of the artifact's runs.
+    data file is another, the sandbox for code that a model writes is not installed, calls cannot be recorded in the file, or
+    `program` was made for another one. No model is called, and no code of the artifact's runs.
     """
     calling = ToolCalling(
         cast("dict[str, ToolFunction]", functions_of("tools", tools)),
@@ -309,6 +317,7 @@ def load(
         CallLog(
             int(limit_of("history", history, least=0, whole=True)),
             cast("OnCall | None", function_of("on_call", on_call)),
+            None if record is None else _recorder(record, view.program),
         ),
     )
 
@@ -326,6 +335,11 @@ def of_program(
     return Application(
         artifact, CallSettings(configured(program, said), said), Serving(tools=tools), CallLog(HISTORY, None)
     )
+
+
+def _recorder(record: object, program: Runnable) -> CallRecorder:
+    fields = dict.fromkeys(spec.name for spec in (*program.inputs, *program.outputs))
+    return CallRecorder(settings_of(record, fields), program)
 
 
 def _typed(program: object, artifact: Artifact) -> type[LoadedProgram[Any, Any, Any]]:

@@ -54,6 +54,15 @@ def choice_of(name: str, value: object) -> bool:
     return value
 
 
+def text_of(name: str, value: object) -> str:
+    """A text with something in it."""
+    if not isinstance(value, str):
+        raise _wrong(name, value, "a text")
+    if not value.strip():
+        raise ConfigurationError(f"`{name}` is empty")
+    return value
+
+
 def texts_of(name: str, value: object) -> tuple[str, ...]:
     """Several texts. One alone is a mistake: it would be taken for its letters."""
     if isinstance(value, str):

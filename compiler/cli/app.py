@@ -16,6 +16,7 @@ Exit codes:
   3    the budget is spent; the best so far is kept
   4    a key, a model, a provider or room for what was answered is missing
   5    what a program takes or gives breaks its callers (diff --breaking)
+  6    recorded calls are not what a program was compiled on (watch-drift)
   70   a bug in dspc
   130  interrupted; run it again to go on
 """
@@ -33,6 +34,7 @@ COMMANDS = {
     "eval": "evaluate",
     "report": "report",
     "diff": "diff",
+    "watch-drift": "watch_drift",
     "test": "run_declared",
     "show": "show",
     "adopt": "adopt",
@@ -47,7 +49,12 @@ COMMANDS = {
 }
 """Every command, in the order of the help, and the name of its function or group of commands."""
 
-MODULES = {"eval": "evaluate", "serve-model": "serve_model", "import": "import_"}
+MODULES = {
+    "eval": "evaluate",
+    "serve-model": "serve_model",
+    "watch-drift": "watch_drift",
+    "import": "import_",
+}
 """Where a command's module is not called like the command."""
 
 

@@ -36,6 +36,8 @@ class Exit(IntEnum):
     """A key, a model or a state folder is missing, or a provider does not answer."""
     BREAKING = 5
     """What a program takes or gives changed in a way that breaks its callers (`dspc diff --breaking`)."""
+    DRIFTED = 6
+    """Recorded calls are not what a program was compiled on (`dspc watch-drift`)."""
     BUG = 70
     INTERRUPTED = 130
 

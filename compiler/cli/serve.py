@@ -69,6 +69,13 @@ def serve(
         Path | None,
         typer.Option(help="Keep answers in this file, and pay for none twice.", show_default=False),
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            help="Record calls in this SQLite file, and take feedback on them at /feedback.",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No line for each request.")] = False,
 ) -> None:
     """Serve compiled programs. A first Ctrl-C or SIGTERM answers what is being asked and ends; a second ends at once."""
@@ -87,7 +94,7 @@ def serve(
     with ExitStack() as stack:
         for path in artifacts:
             application = stack.enter_context(
-                _loaded(path, lm, api_base, allow or [], cache, threads, timeout)
+                _loaded(path, lm, api_base, allow or [], cache, record, threads, timeout)
             )
             if application.name in programs:
                 fail(f"two artifacts are of `{application.name}`", help="serve one of them", code=Exit.USAGE)
@@ -200,6 +207,7 @@ def _loaded(
     api_base: str | None,
     allow: Sequence[str],
     cache: Path | None,
+    record: Path | None,
     threads: int,
     timeout: float,
 ) -> Application:
@@ -225,6 +233,7 @@ def _loaded(
         threads=threads,
         timeout=timeout,
         cache=cache,
+        record=record,
         history=0,
     )
     fill_environment(project_root(path), application.program.lms.values())

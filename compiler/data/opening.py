@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from io import BytesIO, StringIO
+from io import BufferedReader, BytesIO, FileIO, StringIO
 from itertools import chain
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
@@ -35,7 +35,15 @@ _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-def open_inside(path: str, folder: Path, root: Path | None = None) -> BinaryIO:
+class DataFile(BufferedReader):
+    """An open file that knows where it really lies, for what has to be opened by its name once more."""
+
+    def __init__(self, place: Path, descriptor: int | None = None) -> None:
+        super().__init__(FileIO(place if descriptor is None else descriptor))
+        self.place = place
+
+
+def open_inside(path: str, folder: Path, root: Path | None = None) -> DataFile:
     """Open `path`, relative to `folder`, for reading bytes. Raises DataError (`unreadable`, `outside`).
 
     `root` bounds where the file may really lie, links resolved; without it that is the project
@@ -52,7 +60,7 @@ def open_inside(path: str, folder: Path, root: Path | None = None) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise unreadable(f"data file `{path}` is not a regular file")
-    return os.fdopen(descriptor, "rb")
+    return DataFile(real, descriptor)
 
 
 def resolve_inside(path: str, folder: Path, root: Path | None = None) -> Path:

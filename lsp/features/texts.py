@@ -20,9 +20,9 @@ from dspec.compiler.check.sources.externs.table import EXTERN_SOURCES
 from dspec.compiler.data import DataError
 from dspec.compiler.data.opening import resolve_inside
 from dspec.compiler.data.probing import Probe, glance
-from dspec.compiler.data.sources.base import SourceParameter
+from dspec.compiler.data.sources.base import FileSource, SourceParameter
 from dspec.compiler.data.sources.python_module import Missing, Module, find_module
-from dspec.compiler.data.sources.table import SOURCES, is_ending
+from dspec.compiler.data.sources.table import SOURCES, is_ending, kind_by_ending
 from dspec.compiler.project.loading import read_text
 from dspec.compiler.tables.models import EMBEDDED, models_of, provider_names
 from dspec.grammar import parse
@@ -82,7 +82,8 @@ def _argument(here: Here, spot: Spot, typed: str) -> list[Offer] | None:
     parameter = next(iter(chosen), None)
     match parameter.value if parameter else "":
         case "path":
-            return list(_paths(here, typed, callee if is_ending(callee) else "data"))
+            file = source if isinstance(source, FileSource) else None
+            return list(_paths(here, typed, file.ending if file else "data"))
         case "column":
             file = _first_text(spot)
             return [Offer(one, "field", kind, rank=1) for one, kind in _columns(here, "", file)]
@@ -174,8 +175,11 @@ def columns_of(here: Here) -> list[tuple[str, str]]:
 
 def _columns(here: Here, kind: str, path: str) -> list[tuple[str, str]]:
     analysis = here.analysis
-    kind = kind or path.rpartition(".")[2]
-    if not is_ending(kind):
+    kind = kind or kind_by_ending(path.rpartition(".")[2])
+    found = SOURCES.get(kind)
+    if (
+        not isinstance(found, FileSource) or found.beside
+    ):  # a database is looked at by the process that may be killed
         return []
     try:
         real = resolve_inside(path, analysis.source.path.parent, analysis.session.root)

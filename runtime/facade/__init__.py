@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from dspec.runtime.running.loaded import LoadedProgram
     from dspec.runtime.running.overriding import PerModel
     from dspec.runtime.running.prediction import Prediction, TypedPrediction
+    from dspec.runtime.running.recording.recorder import RecordCounts
+    from dspec.runtime.running.recording.settings import RecordSettings
     from dspec.runtime.running.records import CallRecord
     from dspec.runtime.running.streaming import FieldValue, StreamEvent, TextPiece, Withdrawn
     from dspec.runtime.running.streams import AnswerStream, AsyncAnswerStream
@@ -37,6 +39,8 @@ __all__ = [
     "PerModel",
     "Prediction",
     "Prompt",
+    "RecordCounts",
+    "RecordSettings",
     "StreamEvent",
     "TextPiece",
     "TypedPrediction",
@@ -52,6 +56,8 @@ _RUNNING = {
     "loaded": ("LoadedProgram",),
     "overriding": ("PerModel",),
     "prediction": ("Prediction", "TypedPrediction"),
+    "recording.recorder": ("RecordCounts",),
+    "recording.settings": ("RecordSettings",),
     "records": ("CallRecord",),
     "streaming": ("FieldValue", "StreamEvent", "TextPiece", "Withdrawn"),
     "streams": ("AsyncAnswerStream", "AnswerStream"),

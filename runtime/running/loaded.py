@@ -29,11 +29,14 @@ from ..schema.types import Row
 from ..schema.usage import Spent, Usage
 from ..values.media import Blob, is_history, medium_kind
 from .bringing import Given, brought
+from .calllog import CallLog
 from .execute import Outcome, run
+from .feedback import feedback_of
 from .inspecting import Prompt, prompts_of
 from .overriding import LIMITS, Keys, Limit, Overrides, PerModel, configured
 from .prediction import CallUsage, Prediction, TypedPrediction, seen
-from .records import CallLog, CallRecord
+from .recording.recorder import RecordCounts
+from .records import CallRecord
 from .replaying import Straight, replayed, straight
 from .serving import Serving
 from .streaming import StreamEvent, Tell
@@ -129,6 +132,44 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
     def history(self, n: int | None = None) -> list[CallRecord]:
         """The last calls, the latest at the end: `n` of them, or all that are kept (`load(history=…)`)."""
         return self._log.last(sys.maxsize if n is None else n)
+
+    @property
+    def records(self) -> bool:
+        """Whether its calls are recorded."""
+        return self._log.recorder is not None
+
+    @property
+    def recorded(self) -> RecordCounts:
+        """What became of this process's records so far (`load(record=…)`): all 0 where nothing is recorded."""
+        recorder = self._log.recorder
+        return RecordCounts() if recorder is None else recorder.counts
+
+    def feedback(
+        self,
+        call: str | TypedPrediction | CallRecord,
+        *,
+        score: float | None = None,
+        comment: str | None = None,
+        label: Given = None,
+        outputs: Mapping[str, Given] | None = None,
+    ) -> None:
+        """Keeps what somebody says of a recorded call, whichever process made it. `call` is its id, or what it gave.
+
+        `score` says how good it was, 0 to 1, True and False among them. `outputs` are those that would have been right, by their
+        names, and `label` is the one of a program that has only one. What is said later of the same call counts in the
+        place of what was said before. It is written with the calls, and waits for nothing: whether there is such a call in
+        the file shows when it is read. Of a call that was not chosen to be recorded nothing is kept.
+
+        Raises InputError for what fits no call of this program, ConfigurationError where nothing is recorded.
+        """
+        recorder = self._log.recorder
+        if recorder is None:
+            raise ConfigurationError(
+                "feedback has no call to go with: this program does not record its calls",
+                help='say where: load(…, record="recorded.sqlite")',
+            )
+        said = feedback_of(self.program, call, score, comment, label, outputs)
+        recorder.add_feedback(said.call, said.score, said.comment, said.outputs)
 
     def with_lm(
         self,
@@ -282,9 +323,11 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
         return await asyncio.wrap_future(background().submit(work))
 
     def close(self) -> None:
-        """Closes connections and the cache. The next call opens them again."""
+        """Closes connections, the cache and what is recorded, which is written first. The next call opens them again."""
         if self._serving.opened:
             self._wait(self._serving.aclose())
+        if self._log.recorder is not None:
+            self._log.recorder.flush()
 
     def __enter__(self) -> Self:
         return self

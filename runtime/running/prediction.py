@@ -145,6 +145,11 @@ class TypedPrediction(Mapping[str, JsonValue]):
         return f"<table>{rows}</table><small>{escape(told)}</small>"
 
 
+def id_of(prediction: TypedPrediction) -> str:
+    """The id of the call that gave it, also where an output is called `call_id`."""
+    return prediction._id  # pyright: ignore[reportPrivateUsage]
+
+
 class Prediction(TypedPrediction):
     """One whose outputs are known when it is made: any name may be one."""
 

@@ -9,9 +9,10 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,13 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(*paths: Path, timeout: float = 20.0, **settings: Any) -> AsyncGenerator[Served]:
+async def serving(
+    *paths: Path, timeout: float = 20.0, record: Path | None = None, **settings: Any
+) -> AsyncGenerator[Served]:
     log: list[str] = []
-    programs = {one.name: one for one in (load(path, timeout=timeout, history=0) for path in paths)}
+    programs = {
+        one.name: one for one in (load(path, timeout=timeout, history=0, record=record) for path in paths)
+    }
     server = ProgramServer(programs, ServerSettings(port=0, **settings), log.append)
     home = background()
     await asyncio.wrap_future(home.submit(server.start()))
@@ -116,6 +121,41 @@ async def test_a_program_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         line = json.loads(served.log[0])
         assert (line["program"], line["status"], line["id"]) == ("read", 200, told["id"])
         assert "word of a" not in "".join(served.log)
+
+
+async def test_runs_are_recorded_with_what_callers_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "recorded.sqlite"
+    async with FakeServer(answer) as model:
+        async with serving(artifact(tmp_path, monkeypatch, model.url), record=file) as served:
+            _, told = await served.run({"text": "a"})
+            said = {"id": told["id"], "score": 0.5, "outputs": {"size": 3}}
+            assert await served.run(said, "/feedback") == (202, {"id": told["id"]})
+            assert (await served.run({"id": told["id"], "comment": "hm"}, "/feedback/read"))[0] == 202
+            for wrong, words in (
+                ({"score": 1}, "'' is no id of a call"),
+                ({"id": told["id"]}, "a feedback says something"),
+                ({"id": told["id"], "score": 2}, "the score is 2"),
+                ({"id": told["id"], "outputs": {"size": 4}}, "the output `size` does not fit"),
+                ({"id": told["id"], "scores": 1}, "`scores` is not known; a feedback has id, score"),
+                ({"id": told["id"], "call": "x"}, "`call` is not known"),
+                (["id"], "the body is a list"),
+            ):
+                status, problem = await served.run(wrong, "/feedback")
+                assert (status, problem["error"]["message"].startswith(words)) == (422, True), problem
+            assert (await served.run(said, "/feedback/other"))[0] == 404
+            document = json.loads((await served.get("/openapi.json"))[1])
+            assert "/feedback/read" in document["paths"]
+        with closing(sqlite3.connect(file)) as database:
+            assert database.execute("SELECT id, inputs FROM calls").fetchall() == [
+                (told["id"], '{"text":"a"}')
+            ]
+            rows = database.execute("SELECT id, score, comment, outputs FROM feedback").fetchall()
+        assert rows == [(told["id"], 0.5, None, '{"size":3}'), (told["id"], None, "hm", None)]
+        async with serving(artifact(tmp_path, monkeypatch, model.url)) as served:
+            assert (await served.run(said, "/feedback"))[0] == 404
+            assert "/feedback" not in (await served.get("/openapi.json"))[1]
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from dspec.runtime.schema.types import JsonValue
 
 from ... import ir
 from ...data import Findings, Places, RowsQuestion, diagnose
-from ...data.sources.base import FetchedSource
-from ...data.sources.table import SOURCES, is_ending, is_fetched, title
+from ...data.sources.base import FetchedSource, SourceParameter
+from ...data.sources.table import SOURCES, is_fetched, kind_by_ending, title
 from ...diagnostics import codes
 from ...diagnostics.spelling import distance
 from ...project.source import Location
@@ -146,28 +146,48 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
                 session.report(codes.types.UnknownOption(place.at(argument.name), name.text, known))
             else:
                 session.report(codes.types.OnePath(place.at(argument.value), name.text, known))
-        elif isinstance(argument.value, Literal) and isinstance(argument.value.value, str):
-            if option == "path":
-                path = argument.value.value
-            else:
-                options[option] = argument.value.value
+        elif (
+            option == "path" and isinstance(argument.value, Literal) and isinstance(argument.value.value, str)
+        ):
+            path = argument.value.value
         else:
-            at = place.at(argument.value)
-            session.report(codes.syntax.WrongValue(at, option, "text", form_of(argument.value), of=name.text))
-            return None
+            parameter = found.parameters[known.index(option)]
+            value = _option(session, place, name.text, parameter, argument.value)
+            if value is None:
+                return None
+            options[option] = value
     if path is None:
-        session.report(codes.types.NoPath(place.at(node), name.text))
+        session.report(codes.types.NoPath(place.at(node), name.text, found.ending))
         return None
     # From here on the path counts from the root file's folder.
     relative = data_file(session, place, path, given["path"].value)
     return None if relative is None else ir.DataSource(kind=found.name, path=relative, options=options)
 
 
+def _option(
+    session: Session, place: Place, source: str, parameter: SourceParameter, node: Expr
+) -> str | float | None:
+    """What an option is given; reports what does not fit, and is None then."""
+    text = node.value if isinstance(node, Literal) and isinstance(node.value, str) else None
+    number = number_of(node)
+    if parameter.value == "share":
+        if number is not None and 0 <= number <= 1:
+            return float(number)
+        wrong = codes.syntax.WrongValue(place.at(node), parameter.name, "share", form_of(node), of=source)
+    elif text is None:
+        wrong = codes.syntax.WrongValue(place.at(node), parameter.name, "text", form_of(node), of=source)
+    elif parameter.value == "choice" and text not in parameter.choices:
+        wrong = codes.syntax.NotAChoice(place.at(node), parameter.name, text, parameter.choices)
+    else:
+        return text
+    session.report(wrong)
+    return None
+
+
 def _kind_by_ending(node: Expr) -> str:
     if not (isinstance(node, Literal) and isinstance(node.value, str)):
         return ""
-    ending = node.value.rpartition(".")[2]
-    return ending if is_ending(ending) else ""
+    return kind_by_ending(node.value.rpartition(".")[2])
 
 
 def _split(session: Session, place: Place, columns: Group) -> tuple[ir.Split | None, dict[str, Symbol]]:
@@ -285,14 +305,12 @@ def _is_partial(symbol: Symbol) -> bool:
 
 def _other_source(place: Place, found: ir.Dataset) -> codes.data.OtherFormat | None:
     """The one finding that stands for all problems of a file that is read in another format than its own."""
-    ending = "" if is_fetched(found.source) else found.source.path.rpartition(".")[2]
+    kind = "" if is_fetched(found.source) else kind_by_ending(found.source.path.rpartition(".")[2])
     node = settings(place.declaration.items)["source"].value
-    if not is_ending(ending) or ending == found.source.kind or not isinstance(node, Call):
+    if not kind or kind == found.source.kind or not isinstance(node, Call):
         return None
     written = place.at(node.arguments[0])
-    return codes.data.OtherFormat(
-        place.at(node.callee), found.source.path, found.source.kind, ending, written
-    )
+    return codes.data.OtherFormat(place.at(node.callee), found.source.path, found.source.kind, kind, written)
 
 
 def _places(place: Place) -> Places:

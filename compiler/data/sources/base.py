@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -23,10 +23,10 @@ from ..tables import MAX_ROWS, Table, count_lines
 
 class SourceParameter(Struct, frozen=True):
     """One argument of a source. `path` and `column` are texts, too: a data file, a column of it. An `address` is a text
-    or `env("NAME")`, a `secret` only that; a `choice` is one of `choices`."""
+    or `env("NAME")`, a `secret` only that; a `choice` is one of `choices`, a `share` a number from 0 to 1."""
 
     name: str
-    value: Literal["text", "path", "column", "integer", "lm", "address", "secret", "choice"]
+    value: Literal["text", "path", "column", "integer", "lm", "address", "secret", "choice", "share"]
     required: bool = False
     default: str = ""
     doc: str = ""
@@ -105,12 +105,20 @@ class RowSource(Struct, frozen=True):
 
 
 class FileSource(RowSource, frozen=True):
-    """Rows that are a file of the project. Such files end with the source's name."""
+    """Rows that are a file of the project. Such files end with the source's name, unless it says how."""
 
-    read: Callable[[BinaryIO, ir.DataSource], Table]
+    read: Callable[[opening.DataFile, ir.DataSource], Table]
     """The table in an open file. Raises DataError."""
-    count: Callable[[BinaryIO, ir.DataSource], int] = lambda stream, source: count_lines(stream)
+    count: Callable[[opening.DataFile, ir.DataSource], int] = lambda stream, source: count_lines(stream)
     """The rows of a file that is too large to be read for a check."""
+    ends: str = ""
+    """How such files end, where that is not the source's name."""
+    beside: str = ""
+    """The end of the name of a file that lies beside it and belongs to it, if there is one."""
+
+    @property
+    def ending(self) -> str:
+        return self.ends or self.name
 
 
 def _itself(source: ir.DataSource, folder: Path, root: Path) -> list[JsonValue]:

@@ -17,6 +17,7 @@ _FILES: dict[str, str] = {
     "jsonl": "jsonl_file",
     "json": "json_file",
     "parquet": "parquet_file",
+    "recorded": "recorded",
     "huggingface": "huggingface",
     "python": "python_function",
 }
@@ -33,13 +34,21 @@ def source_of(source: ir.DataSource) -> FileSource | FetchedSource:
 
 
 def endings() -> list[str]:
-    """How data files end: each is a source's name."""
-    return [name for name, source in SOURCES.items() if isinstance(source, FileSource)]
+    """How data files end."""
+    return [source.ending for source in SOURCES.values() if isinstance(source, FileSource)]
 
 
 def is_ending(name: str) -> bool:
     """Whether data files may end like that."""
-    return isinstance(SOURCES.get(name), FileSource)
+    return bool(kind_by_ending(name))
+
+
+def kind_by_ending(ending: str) -> str:
+    """The name of the source whose files end like that; "" where there is none."""
+    for name, source in SOURCES.items():
+        if isinstance(source, FileSource) and source.ending == ending:
+            return name
+    return ""
 
 
 def is_fetched(source: ir.DataSource) -> bool:

@@ -597,6 +597,7 @@ Wanted = Literal[
     "references",
     "column",
     "count",
+    "share",
 ]
 
 
@@ -634,6 +635,7 @@ class WrongValue(Finding, frozen=True):
             "address": 'text in quotes or `env("NAME")`',
             "column": "the name of a column",
             "count": "a whole number from 1 up",
+            "share": "a number from 0 to 1",
             "references": f"a list of names, as in `[{written if path else 'a, b'}]`",
         }[self.wanted]
         return self.says(

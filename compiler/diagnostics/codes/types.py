@@ -343,12 +343,13 @@ class NoPath(Finding, frozen=True):
 
     code = DS0302
     source: str
+    ending: str
 
     def told(self) -> Diagnostic:
         return self.says(
             f"`{self.source}` needs the path of a file",
             "which file?",
-            help=f'for example `{self.source}("data/rows.{self.source}")`',
+            help=f'for example `{self.source}("data/rows.{self.ending}")`',
         )
 
 

@@ -25,8 +25,9 @@ from dspec.runtime.values.media import medium_kind
 from ... import ir
 from ...data.columns import typed_row
 from ...data.media import MediaFiles, is_path
+from ...data.opening import DataFile
 from ...data.sources.base import FileSource
-from ...data.sources.table import SOURCES, endings
+from ...data.sources.table import SOURCES
 from ...data.tables import BrokenRow, RawRow, Table
 from ...diagnostics.spelling import closest
 from ...project.state import project_root
@@ -57,9 +58,10 @@ class Sheet:
     ) -> None:
         self.path = path
         self.kind = path.suffix.removeprefix(".").lower()
-        found = SOURCES.get(self.kind) if self.kind in endings() else None
+        kinds = [name for name, one in SOURCES.items() if isinstance(one, FileSource) and one.ending == name]
+        found = SOURCES.get(self.kind) if self.kind in kinds else None
         if not isinstance(found, FileSource):
-            known = ", ".join(f".{name}" for name in endings())
+            known = ", ".join(f".{name}" for name in kinds)
             raise ConfigurationError(f"rows are read from files that end with {known}, and {path} does not")
         if delimiter is not None and not any(one.name == "delimiter" for one in found.parameters):
             raise ConfigurationError(f"{path} has no delimiter: its kind is {self.kind}")
@@ -101,7 +103,7 @@ class Sheet:
         """How many rows there are; None where only reading them all would tell."""
         if self.kind == "json":
             return None
-        with self.path.open("rb") as file:
+        with DataFile(self.path) as file:
             return self._read.count(file, self._source)
 
     def check_columns(self) -> tuple[str, ...]:
@@ -166,5 +168,5 @@ class Sheet:
 
     @contextmanager
     def _open(self) -> Generator[Table]:
-        with self.path.open("rb") as file:
+        with DataFile(self.path) as file:
             yield self._read.read(file, self._source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import cast
 from urllib.parse import quote
 
@@ -75,8 +75,10 @@ def path_of(name: str) -> str:
     return f"/run/{quote(name, safe='')}"
 
 
-def openapi(programs: Mapping[str, Runnable], *, keyed: bool, version: str) -> JsonSchema:
-    """The document for these programs; `keyed` where requests need a key."""
+def openapi(
+    programs: Mapping[str, Runnable], *, keyed: bool, version: str, recorded: Collection[str] = ()
+) -> JsonSchema:
+    """The document for these programs; `keyed` where requests need a key. Of those that are `recorded`, feedback is taken."""
     schemas: dict[str, JsonValue] = {"Error": _ERROR, "Usage": _USAGE}
     paths: dict[str, JsonValue] = {}
     for number, (name, program) in enumerate(programs.items()):
@@ -85,6 +87,11 @@ def openapi(programs: Mapping[str, Runnable], *, keyed: bool, version: str) -> J
         paths[path_of(name)] = {"post": operation}
         if len(programs) == 1:
             paths["/run"] = {"post": {**operation, "operationId": "run"}}
+        if name in recorded:
+            said = _feedback(name, prefix, keyed=keyed)
+            paths[f"/feedback/{quote(name, safe='')}"] = {"post": said}
+            if len(programs) == 1:
+                paths["/feedback"] = {"post": {**said, "operationId": "feedback"}}
     paths["/health"] = {"get": _plain("Whether the server is alive.", ())}
     paths["/ready"] = {"get": _plain("Whether it takes requests.", ("503",))}
     metrics = _plain("What it did, in Prometheus' text format.", (), kind="text/plain")
@@ -115,7 +122,10 @@ def _operation(
         "type": "object",
         "required": ["id", "outputs", "notes", "usage"],
         "properties": {
-            "id": {"type": "string", "description": "Names this run in the server's log."},
+            "id": {
+                "type": "string",
+                "description": "Names this run in the server's log; feedback names it, too.",
+            },
             "outputs": {"$ref": f"#/components/schemas/{prefix}_outputs"},
             "notes": {
                 "type": "array",
@@ -146,6 +156,35 @@ def _operation(
     }
     if told := told_of(program):
         operation["description"] = told
+    return _secured(operation) if keyed else operation
+
+
+def _feedback(name: str, prefix: str, *, keyed: bool) -> JsonSchema:
+    members: JsonSchema = {
+        "id": {"type": "string", "description": "Of the answer that it is about."},
+        "score": {"type": ["number", "boolean", "null"], "minimum": 0, "maximum": 1},
+        "comment": {"type": ["string", "null"]},
+        "label": {"description": "What would have been right, of a program with one output."},
+        "outputs": {
+            "type": ["object", "null"],
+            "description": "What would have been right, by outputs' names.",
+        },
+    }
+    schema: JsonSchema = {
+        "type": "object",
+        "required": ["id"],
+        "properties": members,
+        "additionalProperties": False,
+    }
+    operation: JsonSchema = {
+        "operationId": f"feedback_{prefix}",
+        "summary": f"Say how good an answer of {name} was",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "responses": {
+            "202": {"description": "It is noted, and written within a second."},
+            **{status: _failure(status) for status in ("400", "408", "413", "415", "422", "429", "503")},
+        },
+    }
     return _secured(operation) if keyed else operation
 
 

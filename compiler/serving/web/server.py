@@ -27,9 +27,9 @@ from aiohttp import web
 from msgspec import Struct
 
 from dspec.runtime.application import Application
-from dspec.runtime.errors import DspecError
+from dspec.runtime.errors import ConfigurationError, DspecError, InputError
 from dspec.runtime.models.compact import compact
-from dspec.runtime.running.prediction import CallUsage, Prediction
+from dspec.runtime.running.prediction import CallUsage, Prediction, id_of
 from dspec.runtime.running.streaming import FieldValue, StreamEvent, TextPiece
 from dspec.runtime.schema.types import JsonValue, Row
 
@@ -46,6 +46,8 @@ _HEAD_SECONDS = 20.0
 _SWEEP_SECONDS = 5.0
 _BEAT_SECONDS = 15.0
 """A stream that tells nothing for so long says that it is alive."""
+FEEDBACK = {"id": "call", "score": "score", "comment": "comment", "label": "label", "outputs": "outputs"}
+"""What a feedback may say, and what `feedback` of an application calls it."""
 _OPEN = frozenset({"/health", "/ready"})
 """Answered without a key."""
 
@@ -107,7 +109,8 @@ class ProgramServer:
         self._sweeper: asyncio.Task[None] | None = None
         self._keys = [key.encode() for key in settings.keys]
         runnables = {name: one.program for name, one in self._programs.items()}
-        document = openapi(runnables, keyed=bool(self._keys), version=version("dspc"))
+        recorded = frozenset(name for name, one in self._programs.items() if one.records)
+        document = openapi(runnables, keyed=bool(self._keys), version=version("dspc"), recorded=recorded)
         self._document = json.dumps(document, ensure_ascii=False).encode()
         self._runnables = runnables
         self.port = 0
@@ -129,6 +132,8 @@ class ProgramServer:
             ("POST", "/run", self._run),
             ("POST", "/run/{name}", self._run),
         ]
+        if any(one.records for one in self._programs.values()):
+            routes += [("POST", "/feedback", self._feedback), ("POST", "/feedback/{name}", self._feedback)]
         for method, path, handler in routes:
             if method == "GET":
                 app.router.add_get(path, handler)
@@ -242,17 +247,13 @@ class ProgramServer:
         return web.Response(text=text, content_type="text/html", headers=headers)
 
     async def _run(self, request: web.Request) -> web.StreamResponse:
-        name = request.match_info.get("name") or (
-            next(iter(self._programs)) if len(self._programs) == 1 else ""
-        )
-        application = self._programs.get(name)
-        if application is None:
-            names = ", ".join(self._programs)
-            raise _Refusal(WebProblem(404, "request", f"there is no such program: there is {names}"))
-        said = _Said(name, time.monotonic(), secrets.token_hex(8))
+        name, application = self._asked_for(request)
+        said = _Said(name, time.monotonic(), secrets.token_hex(16))
         response: web.StreamResponse | None = None
         try:
-            row = await self._read(request, application)
+            row = await self._read(request)
+            if (problem := unfit_inputs(application.program, row)) is not None:
+                raise _Refusal(problem)
             async with self._gate.place():
                 said.waited = time.monotonic() - said.began
                 if "text/event-stream" in request.headers.get("Accept", ""):
@@ -269,8 +270,7 @@ class ProgramServer:
         except _Refusal as refusal:
             said.failed(refusal.problem)
         except web.HTTPRequestEntityTooLarge:
-            most = self._settings.max_body
-            said.failed(WebProblem(413, "request", f"the body is larger than {most:,} bytes"))
+            said.failed(self._too_large())
         except (ConnectionResetError, asyncio.CancelledError):
             said.status = 499  # nobody is there any more
             raise
@@ -283,19 +283,56 @@ class ProgramServer:
         assert response is not None
         return response
 
-    async def _read(self, request: web.Request, application: Application) -> Row:
-        """The inputs, where no more bodies come at the same time than may be run and wait."""
+    def _asked_for(self, request: web.Request) -> tuple[str, Application]:
+        """The program that a request is about. Raises _Refusal."""
+        name = request.match_info.get("name") or (
+            next(iter(self._programs)) if len(self._programs) == 1 else ""
+        )
+        application = self._programs.get(name)
+        if application is None:
+            names = ", ".join(self._programs)
+            raise _Refusal(WebProblem(404, "request", f"there is no such program: there is {names}"))
+        return name, application
+
+    async def _feedback(self, request: web.Request) -> web.StreamResponse:
+        """Keeps what a caller says of a run."""
+        _, application = self._asked_for(request)
+        try:
+            said = await self._read(request)
+        except TurnedAway as away:
+            raise _Refusal(WebProblem(away.status, "busy", away.message, after=away.after)) from None
+        except web.HTTPRequestEntityTooLarge:
+            raise _Refusal(self._too_large()) from None
+        unknown = [name for name in said if name not in FEEDBACK]
+        if unknown:
+            message = f"`{unknown[0][:60]}` is not known; a feedback has {', '.join(FEEDBACK)}"
+            raise _Refusal(WebProblem(422, "inputs", message))
+        try:
+            # what is of another kind is told by what it does not fit
+            given: dict[str, Any] = {FEEDBACK[name]: value for name, value in said.items()}
+            application.feedback(given.pop("call", ""), **given)
+        except InputError as error:
+            raise _Refusal(WebProblem(422, "inputs", error.message)) from None
+        except ConfigurationError:
+            raise _Refusal(WebProblem(404, "request", "calls of this program are not recorded")) from None
+        return _json(202, {"id": said["id"]})
+
+    def _too_large(self) -> WebProblem:
+        return WebProblem(413, "request", f"the body is larger than {self._settings.max_body:,} bytes")
+
+    async def _read(self, request: web.Request) -> Row:
+        """The object in a body, where no more bodies come at the same time than may be run and wait."""
         most = self._settings.concurrency + self._settings.queue
         if self._reading >= most:
             raise TurnedAway(429, f"{self._reading} requests are being read already", 1)
         self._reading += 1
         try:
-            return await self._inputs(request, application)
+            return await self._object(request)
         finally:
             self._reading -= 1
 
-    async def _inputs(self, request: web.Request, application: Application) -> Row:
-        """The inputs in a request's body. Raises _Refusal, and what aiohttp raises where it is too large."""
+    async def _object(self, request: web.Request) -> Row:
+        """The object in a request's body. Raises _Refusal, and what aiohttp raises where it is too large."""
         kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise _Refusal(
@@ -322,8 +359,6 @@ class ProgramServer:
         if not isinstance(value, dict):
             message = f"the body is {json_kind(value)}, and should be an object of the inputs"
             raise _Refusal(WebProblem(400 if value is None else 422, "request", message))
-        if (problem := unfit_inputs(application.program, value)) is not None:
-            raise _Refusal(problem)
         return value
 
     async def _streamed(
@@ -373,7 +408,7 @@ class _Said(Struct):
     error: DspecError | None = None
 
     def took(self, prediction: Prediction) -> None:
-        self.usage = prediction.usage
+        self.usage, self.id = prediction.usage, id_of(prediction)
 
     def failed(self, problem: WebProblem, error: DspecError | None = None) -> None:
         self.status, self.problem, self.error = problem.status, problem, error
