@@ -3,9 +3,9 @@
 Algorithm: `COPRO` of DSPy, coordinate ascent over the texts of a program: proposals of a round are scored one
 text after the other, each with the best of the others in place. It differs in what it wastes: output
 prefixes, which no prompt shows, are not searched; proposals are raced instead of scored on every row
-(`search = "full"` does that); no proposal is scored a second time because another text changed; and
-from the second round on, half of the proposals wait for what the first look at the other half shows. And the
-descriptions of an agent's tools are texts as well.
+(`search = "full"` does that); no proposal is scored a second time because another text changed; a race, whose proposals cost less, has
+half as many again; and from the second round on, half of the proposals wait for what the first look at the other half
+shows. And the descriptions of an agent's tools are texts as well.
 """
 
 from __future__ import annotations
@@ -29,33 +29,45 @@ from .ranking import ranked
 from .texts import texts
 
 SEARCHES = ("racing", "full")
+MORE = 1.5
+"""Proposals of a race for each of `breadth`: scoring them is what costs, and of more of them, each looked at on fewer rows,
+the best is better."""
 SHARE = 0.42
-"""What a race may cost, as a share of scoring every proposal on every row."""
-SHARE_OF_SEVERAL = 0.6
-"""`SHARE` with several texts, whose proposals the original scores again in every round."""
+"""What a race may cost, as a share of scoring `breadth` proposals on every row."""
+SHARE_OF_FURTHER, MOST_SHARE = 0.18, 0.8
+"""What every further text adds to `SHARE`, and how much it is at most: the more texts there are, the less tells programs that
+differ in one of them apart, and the original scores the proposals for each again in every round."""
 
 
-def strategy(options: Options, proposals: int, rows: int, texts: int, finalists: int = 1) -> Strategy:
-    """How up to `proposals` for one of the texts in one round are compared."""
+def proposals(options: Options, depth: int) -> int:
+    """How many are asked for in the round, for each text; the first has the current one besides."""
+    breadth = options.integer("breadth")
+    asked = breadth if options.text("search") == "full" else math.ceil(MORE * breadth)
+    return asked - (depth == 1)
+
+
+def strategy(options: Options, depth: int, rows: int, texts: int, finalists: int = 1) -> Strategy:
+    """How the proposals for one of the texts in one round are compared."""
     if options.text("search") == "full":
         return Full()
-    share = SHARE if texts == 1 else SHARE_OF_SEVERAL
-    return Racing.within(share * proposals * rows, proposals, rows, finalists=finalists)
+    share = min(MOST_SHARE, SHARE + SHARE_OF_FURTHER * (texts - 1))
+    scored = options.integer("breadth") - (depth == 1)
+    return Racing.within(share * scored * rows, proposals(options, depth), rows, finalists=finalists)
 
 
 def _calls(options: Options, facts: Facts) -> Calls:
-    breadth, depth = options.integer("breadth"), options.integer("depth")
+    depth = options.integer("depth")
 
-    def compared(proposals: int) -> int:
-        compared = strategy(options, proposals, facts.val, facts.texts, facts.finalists)
-        return compared.most(proposals, facts.val)
+    def compared(depth: int) -> int:
+        compared = strategy(options, depth, facts.val, facts.texts, facts.finalists)
+        return compared.most(proposals(options, depth), facts.val)
 
-    rows = facts.texts * (compared(breadth - 1) + (depth - 1) * compared(breadth))
+    rows = facts.texts * (compared(1) + ((depth - 1) * compared(2) if depth > 1 else 0))
     start = 0 if facts.student_scored else facts.val
-    first = facts.texts * (breadth - 1)
+    first = facts.texts * proposals(options, 1)
     return Calls(
         task=Range(start * facts.calls_per_run, (start + rows) * facts.calls_per_run),
-        prompt=Range(first, first + facts.texts * breadth * (depth - 1)),
+        prompt=Range(first, first + facts.texts * proposals(options, 2) * (depth - 1)),
     )
 
 
@@ -74,16 +86,16 @@ SPEC = Spec(
     "for other wordings and shows how the best ones did; from the second round on in two halves, the later "
     "one knowing how the first half did. It rewrites instructions and the descriptions of an agent's tools, and keeps "
     "demos. Each tool costs as much as a module: `tune` and `freeze` say which are worth it.",
-    costs="one to the writing model for each proposal, `breadth` for each module, tool and round; one run for every "
-    "row of `val` and proposal at most, less when racing.",
+    costs="one to the writing model for each proposal, `breadth` for each module, tool and round, half as many again when "
+    "racing; one run for every row of `val` and each of `breadth` at most, less when racing.",
     source="DSPy, COPRO; racing: Maron and Moore, 1994, and Karnin et al., 2013",
     options=(
         Option(
             "breadth",
             "int",
             10,
-            "Instructions per predictor, and descriptions per tool, in each round. In the first round the current one "
-            "is among them.",
+            "Instructions per predictor, and descriptions per tool, in each round; a race has half as many again. In the "
+            "first round the current one is among them.",
             minimum=2,
         ),
         Option("depth", "int", 3, "Rounds; each after the first sees how the best ones scored.", minimum=1),
@@ -101,8 +113,8 @@ SPEC = Spec(
             "search",
             "str",
             "racing",
-            'How proposals are compared: "racing" on growing parts of val, the best on all of it; '
-            '"full" scores each on all of val.',
+            'How proposals are compared: "racing" on growing parts of val, the best on all of it, and half as many again '
+            'for that; "full" scores each on all of val.',
             choices=SEARCHES,
         ),
     ),
@@ -120,17 +132,16 @@ SPEC = Spec(
 
 async def run(student: Program, options: Options, context: Context) -> StepResult:
     start = Arm("as it came", student)
-    first = propose_variations(
-        student, context, options.integer("breadth") - 1, options.number("init_temperature") or 0.0
-    )
-    board, proposals = await open_beside(context, start, context.rng("order"), first)
-    if proposals is None:
+    temperature = options.number("init_temperature") or 0.0
+    first = propose_variations(student, context, proposals(options, 1), temperature)
+    board, proposed = await open_beside(context, start, context.rng("order"), first)
+    if proposed is None:
         return ranked(board.candidates(), rivals=board.rivals, ended=True)
-    if isinstance(proposals, BudgetExceeded | Stopped):
-        return ranked(board.candidates(), cut=proposals, rivals=board.rivals)
+    if isinstance(proposed, BudgetExceeded | Stopped):
+        return ranked(board.candidates(), cut=proposed, rivals=board.rivals)
     ascent = _Ascent(options, context, board, start)
     try:
-        halt = await ascent.climb(proposals)
+        halt = await ascent.climb(proposed)
     except (BudgetExceeded, Stopped) as raised:
         halt = raised
     return ranked(
@@ -149,22 +160,22 @@ class _Ascent(Struct):
     tried: dict[str, dict[str, Arm]] = field(default_factory=dict[str, dict[str, Arm]])
     """By address and text: the program in which it was scored."""
 
-    async def climb(self, proposals: dict[str, list[str]]) -> Halt | None:
-        """All rounds, the first with `proposals`; ends early when one brings nothing new. Halts while proposing are raised."""
+    async def climb(self, proposed: dict[str, list[str]]) -> Halt | None:
+        """All rounds, the first with what was `proposed`; ends early when one brings nothing new. Halts while proposing are raised."""
         self.tried = {address: {text: self.best} for address, text in texts(self.best.program).items()}
         for depth in range(1, self.options.integer("depth") + 1):
             if depth > 1:
-                breadth = self.options.integer("breadth")
-                proposals = await self._in_view(depth, range(1, breadth - breadth // 2 + 1), list(self.tried))
+                asked = proposals(self.options, depth)
+                proposed = await self._in_view(depth, range(1, asked - asked // 2 + 1), list(self.tried))
             fresh = {
-                address: [text for text in proposed if text not in self.tried[address]]
-                for address, proposed in proposals.items()
+                address: [text for text in those if text not in self.tried[address]]
+                for address, those in proposed.items()
             }
             if not any(fresh.values()):
                 self.notes.append(f"stopped in round {depth}: no instruction that was not tried before")
                 return None
-            for address, proposed in fresh.items():
-                halt = await self._compare(depth, address, proposed)
+            for address, those in fresh.items():
+                halt = await self._compare(depth, address, those)
                 if halt is not None or self.board.settled:
                     return halt
         return None
@@ -182,20 +193,19 @@ class _Ascent(Struct):
         )
 
     async def _compare(self, depth: int, address: str, proposed: list[str]) -> Halt | None:
-        breadth, rows = self.options.integer("breadth"), self.board.rows
-        proposals = breadth - (depth == 1)
-        compared = strategy(self.options, proposals, rows, len(self.tried), self.context.finalists)
+        asked, rows = proposals(self.options, depth), self.board.rows
+        compared = strategy(self.options, depth, rows, len(self.tried), self.context.finalists)
         arms = self._arms(depth, address, proposed, 1)
         if depth > 1:
-            look = compared.rounds(proposals, rows)[0].rows if isinstance(compared, Racing) else rows
+            look = compared.rounds(asked, rows)[0].rows if isinstance(compared, Racing) else rows
             halt = await self.board.extend(arms, look)
             if halt is not None or self.board.settled:
                 return halt
-            late = range(breadth - breadth // 2 + 1, breadth + 1)
+            late = range(asked - asked // 2 + 1, asked + 1)
             further = (await self._in_view(depth, late, [address]))[address]
             arms += self._arms(depth, address, further, len(arms) + 1)
         if isinstance(compared, Racing):
-            compared = compared.fewer(proposals, len(arms), rows)
+            compared = compared.fewer(asked, len(arms), rows)
         halt = await compared.run(self.board, Listed(arms), len(arms))
         if self.options.flag("track_stats") and halt is None and arms:
             scores = sorted(self.board.estimate(arm) for arm in arms)
