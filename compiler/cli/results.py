@@ -44,7 +44,7 @@ def draw_compiled(console: Console, result: Compiled) -> None:
         what = {"val": "val, which chose it", "train": "training rows"}.get(role, "rows to choose by")
         final = None if built.final is None else scored("", built.final)
         _row(table, what, scored("", built.baseline), final)
-        if final is not None and built.verdict is not None and built.verdict.real and built.verdict.lucky:
+        if final is not None and built.verdict is not None and built.corrected is not None:
             _without_luck(table, final, built.verdict)
     for evaluation in result.evals:
         _row(table, f"eval {evaluation.name}", evaluation.baseline_score, evaluation.score)
@@ -280,7 +280,7 @@ def _compiled(result: Compiled) -> JsonValue:
         "replaced": _replaced(result.kept.replaced),
         "better": _replaced(result.kept.better),
         "baseline": None if built.baseline is None else _score(scored(metric, built.baseline)),
-        "final": None if built.final is None else _score(scored(metric, built.final)),
+        "final": None if built.final is None else _final(metric, built),
         "comparison": _paired(built.comparison),
         "verdict": None if built.verdict is None else _verdict(built.verdict),
         "steps": [
@@ -327,6 +327,13 @@ def _compiled(result: Compiled) -> JsonValue:
         "cost_usd": tally.spent.known_usd,
         "notes": list(built.notes),
     }
+
+
+def _final(metric: str, built: Built) -> JsonValue:
+    """`corrected` is the score without the luck of having been chosen by it; the score itself where there is none."""
+    assert built.final is not None
+    corrected = built.final.score if built.corrected is None else built.corrected
+    return _score(scored(metric, built.final)) | {"corrected": corrected}
 
 
 def _evaluation(evaluation: EvalResult) -> JsonValue:

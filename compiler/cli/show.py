@@ -65,7 +65,8 @@ def draw_artifact(console: Console, artifact: Artifact) -> None:
     for role, score in artifact.scores.items():
         console.print(
             f"{score.metric}{score.over_rows} on {role}: {100 * score.score:.1f} "
-            f"({100 * score.low:.1f} to {100 * score.high:.1f}, {score.n} rows)",
+            f"({100 * score.low:.1f} to {100 * score.high:.1f}, {score.n} rows)"
+            + ("" if score.corrected is None else f", {100 * score.corrected:.1f} without its luck"),
             markup=False,
         )
     if artifact.provenance.scoring == "none":

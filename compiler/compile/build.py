@@ -114,6 +114,8 @@ class Built(Struct, frozen=True):
     final: Evaluation | None
     verdict: LastWord | None
     notes: tuple[str, ...]
+    corrected: float | None = None
+    """The score of `final` without the luck of having been chosen by it; None where there is no such luck."""
 
     @property
     def comparison(self) -> Paired | None:
@@ -530,11 +532,12 @@ class Ran:
     def select(self) -> Built:
         """The result of the steps, or what they started from where that is no worse, as the block's artifact."""
         verdict = self._judged()
+        corrected = self._corrected(verdict)
         self._notes += self._seen()
         self._notes += self._described()
         self._notes += (f"{note}; for example: {reason}" for note, reason in self._zeros())
         return Built(
-            artifact=self._artifact(),
+            artifact=self._artifact(corrected),
             status=self._status,
             plan=self._plan,
             steps=tuple(self._outcomes),
@@ -543,7 +546,16 @@ class Ran:
             final=self._final,
             verdict=verdict,
             notes=tuple(self._notes),
+            corrected=corrected,
         )
+
+    def _corrected(self, verdict: LastWord | None) -> float | None:
+        """The result's score without its luck, where a choice made it the result."""
+        if verdict is None or self._final is None or not verdict.lucky:
+            return None
+        if self._emitted == self._resolved.student or verdict.comparison.difference <= 0:
+            return None
+        return max(0.0, self._final.score - verdict.worth.luck)
 
     def _seen(self) -> Iterator[str]:
         """What a reader must know of a score on rows that the program has seen."""
@@ -585,7 +597,7 @@ class Ran:
             count = plural(len(failed), "row")
             yield f"the metric failed on {count}, which scored 0, as `on_error` says", failed[min(failed)]
 
-    def _artifact(self) -> Artifact:
+    def _artifact(self, corrected: float | None) -> Artifact:
         resolved, optimize, metric = self._resolved, self._resolved.optimize, self._resolved.metric
         role: Literal["train", "val"] = "train" if optimize.val is None else "val"
         final = self._final
@@ -595,7 +607,9 @@ class Ran:
             kind=kind_of(self._emitted),
             name=optimize.name,
             program=self._emitted,
-            scores={} if final is None else {role: scored(metric.name, final)},
+            scores={}
+            if final is None
+            else {role: scored(metric.name, final).model_copy(update={"corrected": corrected})},
             provenance=provenance(
                 self._project,
                 resolved,

@@ -5,7 +5,7 @@ the result is compared with the start on all rows of val, row by row, and its ga
 as many equal programs would show by luck (`statistics.luck`). Where it is no larger, the difference is noise:
 the program that the compile started from is kept, which is simpler, and shorter to ask. Where one program was
 made and nothing chosen, there is no luck to discount, and any gain will do. What is told of a gain that is no noise is what is
-left of it without its luck, as far as the programs it was chosen from differ (`winners`).
+left of it without its luck, which making the choice again on rows drawn anew tells (`winners`, `reselection`).
 
 A step with `compat = "dspy"` promises DSPy's choice: there the verdict is told and nothing is kept back.
 Deciding never costs a call.
@@ -121,10 +121,16 @@ def last_word(
     """
     looks = [rows_seen(scores) for rivals in chosen for scores in rivals]
     comparison = paired([*before, *further[0]], [*after, *further[1]])
-    rivals = next((found for found in reversed(chosen) if tuple(after) in found), ())
-    worth = worth_of_winner(before, after, rivals)
-    share = len(before) / (len(before) + len(further[0]))
+    place = next((place for place in reversed(range(len(chosen))) if tuple(after) in chosen[place]), None)
     chance = luck(before, after, looks) if overall(after) > overall(before) else 0.0
+    worth = worth_of_winner(
+        before,
+        after,
+        () if place is None else chosen[place],
+        chosen[:place] if place else (),
+        least=chance if comparison.difference > chance else 0.0,
+    )
+    share = len(before) / (len(before) + len(further[0]))
     return LastWord(
         comparison,
         tried=max(1, len(looks)),

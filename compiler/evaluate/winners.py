@@ -1,12 +1,15 @@
 """What the winner of a choice is worth: its number, and its gain over the start, without the part that is luck.
 
-The best of several looks better than it is by as much as their numbers differ by chance. How far they differ in truth is
-estimated from all that was scored, and the winner's number drawn towards their mean by the share of the difference that is
-chance (empirical Bayes: Efron and Morris, 1973; the variance of truths by moments: DerSimonian and Laird, 1986). Such a
-number holds whatever was chosen, and however early a race ended for the others.
+The best of several looks better than it is by as much as their numbers differ by chance. Of a number that is a mean, the
+choice is made again on rows drawn anew (`reselection`). What a winner took over from an earlier choice, it took over with its
+luck: as much of that as the rows tell on which both do better or worse than the rest.
 
-Where the start stands among them it is drawn towards that mean with them; where all that was made of it is better or worse, it is
-not. How much of either holds is weighed by how likely the start's number is among the others.
+The number of a metric with aggregates is no mean of rows, and choosing again would cost a number for each program and draw.
+There it is estimated from all that was scored how far programs differ in truth, and the winner's number is drawn towards
+their mean by the share of the difference that is chance (empirical Bayes: Efron and Morris, 1973; the variance of truths by
+moments: DerSimonian and Laird, 1986). That takes truths to be spread like a bell: where a few programs are far worse than the
+rest, it tells of too little luck. Where the start stands among them it is drawn towards that mean with them; where all that was
+made of it is better or worse, it is not. How much of either holds is weighed by how likely the start is among the others.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from msgspec import Struct
 
 from .outcomes import Seen, rows_seen
 from .resampling import Swaps
+from .reselection import luck_of_choice
 from .shares import overall, shares_of
 
 APART = 0.2
@@ -32,9 +36,55 @@ class Worth(Struct, frozen=True):
     gained: float
 
 
-def worth_of_winner(before: Sequence[float], after: Sequence[float], rivals: Sequence[Seen]) -> Worth:
+def worth_of_winner(
+    before: Sequence[float],
+    after: Sequence[float],
+    rivals: Sequence[Seen],
+    earlier: Sequence[Sequence[Seen]] = (),
+    least: float = 0.0,
+) -> Worth:
     """What the winner, which scored `after`, is worth. It was chosen from `rivals`, itself among them; all scored the rows of
-    `before`, which are the start's, as far as they got. Of one program, which nobody chose, all is worth."""
+    `before`, which are the start's, as far as they got. Of one program, which nobody chose, all is worth.
+
+    `earlier` are what was chosen from before, on the same rows: what won there, the winner may have come of. Had it not been
+    better than the start by more than `least`, that would have been kept.
+    """
+    lead = overall(after) - overall(before)
+    if shares_of(before):
+        return _among_others(before, after, rivals)
+    luck = luck_of_choice(before, after, rivals, least) if len(rivals) > 1 else 0.0
+    luck += sum(_taken_over(before, after, others) for others in earlier)
+    return Worth(luck, lead - luck)
+
+
+def _taken_over(before: Sequence[float], after: Sequence[float], rivals: Sequence[Seen]) -> float:
+    """The luck of the winner of `rivals` that is still in `after`.
+
+    Their share is the slope of one on the other, row by row, of what each scores more than the programs that were chosen from.
+    """
+    whole = [[score for score in one if score is not None] for one in rivals if None not in one]
+    first = max(whole, key=math.fsum, default=None)
+    if len(rivals) < 2 or first is None or math.fsum(first) <= math.fsum(before):
+        return 0.0
+    common = [math.fsum(scores) / (1 + len(whole)) for scores in zip(before, *whole, strict=True)]
+    own, its = (
+        _around([score - mean for score, mean in zip(scores, common, strict=True)])
+        for scores in (first, after)
+    )
+    square = math.fsum(one * one for one in own)
+    if not square:
+        return 0.0
+    slope = math.fsum(one * other for one, other in zip(own, its, strict=True)) / square
+    return min(1.0, max(0.0, slope)) * luck_of_choice(before, first, rivals)
+
+
+def _around(values: Sequence[float]) -> list[float]:
+    """The values less their mean."""
+    mean = math.fsum(values) / len(values)
+    return [value - mean for value in values]
+
+
+def _among_others(before: Sequence[float], after: Sequence[float], rivals: Sequence[Seen]) -> Worth:
     rows = len(before)
     lead = overall(after) - overall(before)
     noise = _noise(rivals)

@@ -150,7 +150,7 @@ def test_what_is_said() -> None:
     assert last_word(before, after, [[]]).notes(kept=False) == ()
     assert last_word(before, after, [searched([100] * 19, 100)]).notes(kept=False) == ()
     assert last_word(before, after, [one_of(after, range(60, 96, 2))]).notes(kept=False) == (
-        "winner's curse: the best of 19 looks better than it is, here by about 0.3; +37.6 of the gain of +38.0 is left, and an eval on "
+        "winner's curse: the best of 19 looks better than it is, here by about 0.6; +37.4 of the gain of +38.0 is left, and an eval on "
         "other rows tells for sure",
     )
     assert last_word(*flips(5, 3, 92), [[]]).notes(kept=False) == (

@@ -243,6 +243,7 @@ def _luck(built: Built | None) -> str:
     return (
         f"{gain}, about {100 * verdict.worth.luck:.1f} of which is the luck of the best of {verdict.tried}; "
         f"{100 * verdict.worth.gained:+.1f} is left"
+        + ("" if built.corrected is None else f", a score of {100 * built.corrected:.1f}")
     )
 
 
