@@ -35,6 +35,7 @@ COMMANDS = {
     "diff": "diff",
     "test": "run_declared",
     "show": "show",
+    "verify": "verify",
     "adopt": "adopt",
     "import": "import_state",
     "export": "export",

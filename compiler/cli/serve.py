@@ -17,6 +17,7 @@ import typer
 from dspec.runtime.errors import ConfigurationError
 
 from .console import Exit, fail, stderr
+from .locking import LockedOption, refuse_changed
 
 if TYPE_CHECKING:
     from dspec.runtime.application import Application
@@ -74,6 +75,7 @@ def serve(
         Path | None,
         typer.Option(help="Keep answers in this file, and pay for none twice.", show_default=False),
     ] = None,
+    locked: LockedOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No line for each request.")] = False,
 ) -> None:
     """Serve compiled programs. A first Ctrl-C or SIGTERM answers what is being asked and ends; a second ends at once."""
@@ -91,6 +93,8 @@ def serve(
     programs: dict[str, Application] = {}
     with ExitStack() as stack:
         for path in artifacts:
+            if locked:
+                refuse_changed(path, lm)
             application = stack.enter_context(
                 _loaded(path, lm, api_base, allow or [], cache, threads, timeout)
             )
