@@ -9,6 +9,7 @@
     python3 dev.py types           pyright, strict
     python3 dev.py bench [NAME]    the benchmarks in bench/
     python3 dev.py build           wheel and sdist into dist/
+    python3 dev.py release X.Y.Z   check, build twice, try out and tag a version; nothing is pushed
     python3 dev.py vsix            the extension for VS Code into dist/ (needs Node.js 20 or newer and npm)
     python3 dev.py generate        rebuild the checked-in generated files
     python3 dev.py pins            refresh constraints.txt from the environment
@@ -151,6 +152,10 @@ def build(_: list[str]) -> None:
     run(PYTHON, "-m", "build", "--outdir", ROOT / "dist", ROOT)
 
 
+def release(arguments: list[str]) -> None:
+    run(PYTHON, ROOT / ".ci" / "release.py", *arguments)
+
+
 def vsix(_: list[str]) -> None:
     """The extension as one file, from the packages that its lock names: equal sources give equal bytes.
 
@@ -197,7 +202,7 @@ def shell(arguments: list[str]) -> None:
 
 COMMANDS = {
     command.__name__: command
-    for command in (demo, test, deep, lint, fix, types, bench, build, vsix, generate, pins, shell)
+    for command in (demo, test, deep, lint, fix, types, bench, build, release, vsix, generate, pins, shell)
 }
 
 

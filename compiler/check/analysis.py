@@ -39,6 +39,8 @@ class Analysis(Struct, frozen=True):
     diagnostics: tuple[Diagnostic, ...]
     project: ir.Project | None
     session: Session
+    sources: tuple[Source, ...] = ()
+    """The files that were checked, with their texts: the root file first, and what it imports."""
 
     @property
     def crashes(self) -> tuple[Crash, ...]:
@@ -154,7 +156,8 @@ def analysed(
         if project is None:
             diagnostics = in_order(diagnostics + [crash.finding.told() for crash in session.crashes])
     symbols = SymbolTable(session.main, checking)
-    return Analysis(main.source, main.tree, symbols, tuple(diagnostics), project, session)
+    sources = tuple(file.source for file in checking.loaded.files.values())
+    return Analysis(main.source, main.tree, symbols, tuple(diagnostics), project, session, sources)
 
 
 def failed(path: Path, text: str, error: Exception) -> Analysis:

@@ -37,6 +37,7 @@ COMMANDS = {
     "watch-drift": "watch_drift",
     "test": "run_declared",
     "show": "show",
+    "verify": "verify",
     "adopt": "adopt",
     "import": "import_state",
     "export": "export",

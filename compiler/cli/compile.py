@@ -13,6 +13,7 @@ import typer
 from dspec.runtime.errors import ConfigurationError
 
 from .console import Exit, exit_code, fail, print_error, print_json, stdout
+from .locking import LockedOption
 from .observing import EventsOption, SpansOption, observing
 from .session import EngineOption, ThreadsOption, TransportChoice, TransportOption, WorkersOption
 from .sources import SourceArgument
@@ -44,6 +45,7 @@ def compile_command(
         Path | None,
         typer.Option("--plan", help="A plan of `dspc plan --json`: stop unless it is still the plan."),
     ] = None,
+    locked: LockedOption = False,
     events: EventsOption = None,
     otel: SpansOption = False,
     json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
@@ -55,7 +57,7 @@ def compile_command(
     from .session import open_workers
     from .sources import checked, none_of_its_own, own, pick
 
-    _, project = checked(path, lambda project: compile_needs(project, names or own(project.optimizes)))
+    analysis, project = checked(path, lambda project: compile_needs(project, names or own(project.optimizes)))
     if not project.optimizes:
         fail(f"{path} declares no optimize block", help="`dspc init` shows one")
     if not names and not own(project.optimizes):
@@ -64,7 +66,15 @@ def compile_command(
     wanted = [pick(list(project.optimizes), name, "optimize", path) for name in asked]
     base = path.resolve().parent
     folder = out or base / "compiled"
-    prepared, jobs = plan_blocks(project, wanted, base, folder, evals=evals, recalled=recalled(path))
+    prepared, jobs = plan_blocks(
+        project, wanted, base, folder, evals=evals, recalled=recalled(path), sources=analysis.sources
+    )
+    for job in jobs:
+        prepared.files(job.name)  # as they were read, and not as they are when it is that block's turn
+    if locked:
+        from .locking import refuse_unlocked
+
+        refuse_unlocked(prepared, [job.name for job in jobs], folder)
     if planned is not None:
         from .planned import refuse_drift
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import Exit, exit_code, fail, print_error, print_json, stderr, stdout
+from .locking import LockedOption, refuse_unlocked
 from .observing import EventsOption, SpansOption, observing
 from .session import EngineOption, ThreadsOption, TransportChoice, TransportOption, WorkersOption
 from .sources import SourceArgument
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
 
     from dspec.runtime.schema.ensemble import Runnable
 
+    from ..check.analysis import Analysis
     from ..compile.evals import EvalResult
     from ..compile.prepared import Prepared
     from ..compile.reports.evals import EvalsSeen
     from ..evaluate.eventlog import Observer
     from ..evaluate.executors.driver import Workers
     from ..evaluate.tasks import Halt
-    from ..ir import Project
+    from ..ir import Eval, Project
 
 
 def evaluate(
@@ -40,6 +42,7 @@ def evaluate(
     compiled: Annotated[
         Path | None, typer.Option(help="Folder of the artifacts; `compiled` beside the file if left out.")
     ] = None,
+    locked: LockedOption = False,
     events: EventsOption = None,
     otel: SpansOption = False,
     rows: Annotated[
@@ -63,7 +66,7 @@ def evaluate(
 
     if rows is not None:
         _check_rows(rows)
-    _, project = checked(path, lambda project: eval_needs(project, names or own(project.evals)))
+    analysis, project = checked(path, lambda project: eval_needs(project, names or own(project.evals)))
     if not project.evals:
         fail(f"{path} declares no eval block")
     if not names and not own(project.evals):
@@ -77,6 +80,8 @@ def evaluate(
         project, {block.program for block in blocks} | {b.baseline for b in blocks}, folder
     )
     base = path.resolve().parent
+    if locked:
+        _hold(analysis, project, blocks, folder)
     fill_environment(project_root(path), [lm for program in programs.values() for lm in program.lms.values()])
     prepared = Prepared(project, base, eval_needs(project, wanted))
     kept = None if rows is None else EvalsSeen(prepared, wanted, programs, base)
@@ -105,6 +110,20 @@ def evaluate(
         raise typer.Exit(exit_code(cut))
     if not all(result.passed for result in results):
         raise typer.Exit(Exit.FINDINGS)
+
+
+def _hold(analysis: Analysis, project: Project, blocks: list[Eval], folder: Path) -> None:
+    """Leaves where the artifacts of these evals' programs are not what the source would give."""
+    from ..compile.prepared import Prepared
+    from ..data.needs import compile_needs
+
+    named = dict.fromkeys(name for block in blocks for name in (block.program, block.baseline))
+    names = project.in_order(name for name in named if name in project.optimizes)
+    base = analysis.source.path.resolve().parent
+    prepared = Prepared(project, base, compile_needs(project, names), sources=analysis.sources)
+    for name, program in load_compiled(project, set(names), folder).items():
+        prepared.made(name, program)
+    refuse_unlocked(prepared, names, folder)
 
 
 def _check_rows(path: Path) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from dspec.runtime.artifact.artifact import Artifact
 
+    from ..check.analysis import Analysis
     from ..compile.prepared import Prepared
     from ..compile.reports.facts import ReportFacts
     from ..compile.reports.kept import Archive
@@ -95,7 +96,7 @@ def _of_source(
     from ..data.needs import compile_needs
     from .sources import checked, none_of_its_own, own, pick
 
-    _, project = checked(
+    analysis, project = checked(
         path, lambda project: compile_needs(project, [name] if name else own(project.optimizes))
     )
     if not project.optimizes:
@@ -109,7 +110,7 @@ def _of_source(
         if not place.exists():
             fail(f"`{block}` has not been compiled: there is no {place}", help="run `dspc compile` first")
         artifact = read_artifact(place)
-    return asyncio.run(_gather(_prepared(project, block, path, folder), block, path, artifact)), artifact
+    return asyncio.run(_gather(_prepared(analysis, project, block, folder), block, path, artifact)), artifact
 
 
 def prepared_for(
@@ -122,12 +123,12 @@ def prepared_for(
     from ..project.state import project_root, state_place
     from .sources import checked, pick
 
-    _, project = checked(path, lambda project: compile_needs(project, [block]))
+    analysis, project = checked(path, lambda project: compile_needs(project, [block]))
     pick(list(project.optimizes), block, "optimize", path)
-    return _prepared(project, block, path, folder), archive(state_place(project_root(path)))
+    return _prepared(analysis, project, block, folder), archive(state_place(project_root(path)))
 
 
-def _prepared(project: Project, block: str, path: Path, folder: Path) -> Prepared:
+def _prepared(analysis: Analysis, project: Project, block: str, folder: Path) -> Prepared:
     """With the results of other blocks that this one was made from, or is compared with, as far as they are there."""
     from dspec.runtime.artifact.artifact import read_artifact
 
@@ -135,7 +136,8 @@ def _prepared(project: Project, block: str, path: Path, folder: Path) -> Prepare
     from ..data.needs import compile_needs
 
     others = _baselines(project, block)
-    prepared = Prepared(project, path.resolve().parent, compile_needs(project, [block, *others]))
+    base, needs = analysis.source.path.resolve().parent, compile_needs(project, [block, *others])
+    prepared = Prepared(project, base, needs, sources=analysis.sources)
     for other in project.in_order([block, *others]):
         place = folder / f"{other}{_SUFFIX}"
         if other != block and place.exists():

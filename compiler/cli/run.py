@@ -15,6 +15,7 @@ import typer
 from dspec.runtime.errors import DspecError, InputError
 
 from .console import Exit, fail, print_json, stdout
+from .locking import LockedOption, refuse_changed
 from .observing import SpansOption
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def run(
         bool,
         typer.Option("--trace", help="Show each call: prompt, answer, repairs, tokens, cost, time."),
     ] = False,
+    locked: LockedOption = False,
     json: Annotated[bool, typer.Option("--json", help="Outputs as JSON.")] = False,
     otel: SpansOption = False,
 ) -> None:
@@ -73,6 +75,10 @@ def run(
     from dspec.runtime.adapters.turns import turn_media
     from dspec.runtime.schema.ensemble import programs
 
+    if locked:
+        if target.suffix == ".dspec":
+            fail(f"{target} is a source", help="an artifact is locked: run that", code=Exit.USAGE)
+        refuse_changed(target, lm)
     application = open_target(target, name, lm, api_base, tuple(allow or ()))
     with application:
         row = read_inputs(inputs or [], application.inputs, turn_media(programs(application.program)))

@@ -17,6 +17,7 @@ import typer
 from dspec.runtime.errors import ConfigurationError
 
 from .console import Exit, fail, stderr
+from .locking import LockedOption, refuse_changed
 from .run import AllowOption, ApiBaseOption, LmOption
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    locked: LockedOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No line for each request.")] = False,
 ) -> None:
     """Serve compiled programs. A first Ctrl-C or SIGTERM answers what is being asked and ends; a second ends at once."""
@@ -93,6 +95,8 @@ def serve(
     programs: dict[str, Application] = {}
     with ExitStack() as stack:
         for path in artifacts:
+            if locked:
+                refuse_changed(path, lm)
             application = stack.enter_context(
                 _loaded(path, lm, api_base, allow or [], cache, record, threads, timeout)
             )

@@ -148,7 +148,7 @@ def draw_demo(console: Console, demo: Demo, before: str) -> None:
 
 
 def draw_prompt(console: Console, program: Program, address: str) -> None:
-    from dspec.runtime.adapters import adapter, adapter_of
+    from dspec.runtime.running.inspecting import blank_prompt
 
     predictor = program.predictors.get(address)
     if predictor is None:
@@ -157,11 +157,6 @@ def draw_prompt(console: Console, program: Program, address: str) -> None:
             help=f"there is {', '.join(program.predictors)}",
             code=Exit.USAGE,
         )
-    from dspec.runtime.running.thinking import as_asked
-
-    lm = predictor.asks(program.lms)
-    layout = adapter("chat") if lm is None else adapter_of(lm)
-    blanks = {field.name: f"<{field.name}>" for field in predictor.signature.inputs}
-    for message in layout.render(as_asked(predictor, lm), dict(blanks), program.records):
+    for message in blank_prompt(program, predictor):
         console.print(Text(f"── {message.role}", "bold"))
         console.print(message.content, markup=False)

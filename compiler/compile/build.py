@@ -21,7 +21,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dspec.runtime.artifact.artifact import Artifact, kind_of
+from dspec.runtime.artifact.artifact import Artifact, MadeFrom, kind_of
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.running.bounds import calls_per_run
@@ -172,7 +172,14 @@ async def run_steps(
         execute=execute,
     )
     ran = Ran(
-        prepared.project, resolved, planned, evaluator, report, walled=wall is not None, training=training
+        prepared.project,
+        resolved,
+        planned,
+        evaluator,
+        report,
+        walled=wall is not None,
+        training=training,
+        files=prepared.files(planned.optimize),
     )
     try:
         await ran.run()
@@ -209,7 +216,9 @@ class Ran:
         *,
         walled: bool,
         training: Training | None = None,
+        files: tuple[MadeFrom, ...] = (),
     ) -> None:
+        self._files = files
         self._project = project
         self._resolved = resolved
         self._plan = planned
@@ -617,6 +626,7 @@ class Ran:
                 [(one.name, one.result, one.spent, one.verdict) for one in self._outcomes],
                 spent=self._spent(),
                 unanswered=len(self._evaluator.unanswered),
+                files=self._files,
             ),
             notes=tuple(self._notes)
             if self._status != "complete"

@@ -7,17 +7,21 @@ tells (`emit`, settings of models) must be as it was, too.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dspec.runtime.artifact.artifact import Artifact, read_artifact
 from dspec.runtime.errors import ArtifactError
 from dspec.runtime.schema.ensemble import Runnable, parts
+from dspec.runtime.schema.program import canonical, digest
+from dspec.runtime.schema.types import JsonValue
 
+from .. import ir
 from ..evaluate.digests import ANSWERS
-from .changes import NOT_OF_RESULTS, CompileRecord, changes, snapshot
+from .changes import NOT_OF_RESULTS, Change, CompileRecord, changes, snapshot
 from .keeping import is_whole
 from .prepared import Prepared
-from .provenance import recipe
+from .provenance import recipe, step_record
 
 
 def result_in(path: Path, prepared: Prepared, name: str, record: CompileRecord | None) -> Runnable | None:
@@ -32,14 +36,7 @@ def result_in(path: Path, prepared: Prepared, name: str, record: CompileRecord |
         artifact = read_artifact(path)
     except ArtifactError:
         return None
-    told = artifact.provenance
-    then = told.model_copy(update=recipe(resolved))
-    if (
-        artifact.name != name
-        or not is_whole(artifact)
-        or told != then
-        or not _same_models(artifact, prepared, name)
-    ):
+    if artifact.name != name or not is_whole(artifact) or drift(artifact, prepared, name):
         return None
     if record is not None:
         changed = [one.place for one in changes(record.snapshot, snapshot(prepared, name))]
@@ -48,16 +45,79 @@ def result_in(path: Path, prepared: Prepared, name: str, record: CompileRecord |
     return prepared.project.on_declared(artifact.program)
 
 
-def _same_models(artifact: Artifact, prepared: Prepared, name: str) -> bool:
-    """Whether its predictors ask the models that they would ask now, with what changes answers set as now."""
+def drift(artifact: Artifact, prepared: Prepared, name: str) -> tuple[Change, ...]:
+    """What of block `name` is another than what the artifact says it was made from. Raises as `result_in`."""
+    resolved, told = prepared.resolved(name), artifact.provenance
+    now = recipe(resolved)
+    found = [Change("program", _short(told.source), _short(now["source"]))]
+    found += [
+        Change(f"rows of {role}", _short(told.data.get(role)), _short(now["data"].get(role)))
+        for role in dict.fromkeys([*told.data, *now["data"]])
+    ]
+    found.append(Change("metric", _short(told.metric), _short(now["metric"])))
+    if told.options != now["options"]:
+        found += _steps(artifact, resolved.optimize) or [
+            Change("steps", _short(told.options), _short(now["options"]))
+        ]
+    found += [
+        Change(f"seed of {role}", _text(told.seeds, role), _text(now["seeds"], role))
+        for role in dict.fromkeys([*told.seeds, *now["seeds"]])
+    ]
+    found.append(Change("scoring", told.scoring, now["scoring"]))
+    return (*(one for one in found if one.before != one.after), *_models(artifact, prepared, name))
+
+
+def _steps(artifact: Artifact, optimize: ir.Optimize) -> list[Change]:
+    """Options of steps that are other ones, as far as the artifact tells of its steps."""
+    then = {step.name: step for step in artifact.provenance.steps}
+    now = {step.name: step_record(step) for step in optimize.steps}
+    found: list[Change] = []
+    for name in dict.fromkeys([*then, *now]) if then else ():
+        before, after = then.get(name), now.get(name)
+        if before is None or after is None or before.optimizer != after.optimizer:
+            sides = [None if one is None else one.optimizer for one in (before, after)]
+            found.append(Change(f"step {name}", *sides))
+            continue
+        found += [
+            Change(f"step {name}.{option}", _text(before.options, option), _text(after.options, option))
+            for option in dict.fromkeys([*before.options, *after.options])
+            if _text(before.options, option) != _text(after.options, option)
+        ]
+    return found
+
+
+def _models(artifact: Artifact, prepared: Prepared, name: str) -> Iterator[Change]:
+    """Models that predictors would ask now instead of theirs, and what changes answers of those that they ask."""
     student, declared = prepared.resolved(name).student, prepared.project.lms
     for program in parts(artifact.program):
         for key, lm in program.lms.items():
             now = declared.get(key)
-            if now is None or any(getattr(now, member) != getattr(lm, member) for member in ANSWERS):
-                return False
+            if now is None:
+                yield Change(f"lm {key}", lm.model, None)
+                continue
+            for member in sorted(ANSWERS):
+                then, set_now = getattr(lm, member), getattr(now, member)
+                if then != set_now:
+                    yield Change(f"lm {key}.{member}", *map(_setting, (then, set_now)))
         for address, predictor in program.predictors.items():
             own = student.predictors.get(address)
             if own is not None and own.lm != predictor.lm:
-                return False
-    return True
+                yield Change(f"{address}.lm", predictor.lm, own.lm)
+
+
+def _setting(value: object) -> str | None:
+    """A setting as a text; of what is sent besides, which may be anybody's, only that it is there."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return None if value is None else str(value)
+    return f"({digest(str(value))[:8]})"
+
+
+def _text(values: Mapping[str, JsonValue], name: str) -> str | None:
+    if name not in values:
+        return None
+    value = values[name]
+    return value if isinstance(value, str) else canonical(value)
+
+
+def _short(value: str | None) -> str | None:
+    return value[:12] if value else None

@@ -24,6 +24,7 @@ from ..evaluate.meter import Account, Execute, metered
 from ..evaluate.store import Store
 from ..evaluate.tasks import Halt
 from ..optimizers.training.service import Training
+from ..project.source import Source
 from ..project.state import state_place
 from .build import Built, run_steps
 from .changes import CompileRecord
@@ -84,11 +85,12 @@ def plan_blocks(
     *,
     evals: bool,
     recalled: Callable[[str], CompileRecord | None] = lambda _: None,
+    sources: Sequence[Source] = (),
 ) -> tuple[Prepared, list[Job]]:
     """Read what these blocks of a checked project need, and plan each of them. Asks no model.
 
     Before a block come those whose results it needs, unless their artifacts in `out` are what a compile would give;
-    `recalled` is what is remembered of a block's last compile.
+    `recalled` is what is remembered of a block's last compile, `sources` are the files that were checked, root first.
     """
     against = [
         block.baseline
@@ -99,7 +101,7 @@ def plan_blocks(
     results = frozenset(other for name in order for other in project.needed(name)).union(
         filter(None, against)
     )
-    prepared = Prepared(project, folder, compile_needs(project, order))
+    prepared = Prepared(project, folder, compile_needs(project, order), sources=sources)
     jobs: list[Job] = []
     for name in order:
         place = out / f"{name}.dspc.json"

@@ -7,23 +7,35 @@ go when the last block that needs them is finished.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
+from dspec.runtime.artifact.artifact import MadeFrom
 from dspec.runtime.models.checkpoints import know_all
 from dspec.runtime.schema.ensemble import Ensemble, Runnable, programs
 from dspec.runtime.schema.program import LM, Program
 from dspec.runtime.schema.types import Type
 
 from .. import ir
-from ..data import DataError, Rows, load_rows, part, parts
+from ..data import DataError, Rows, file_digest, load_rows, part, parts
 from ..data.histories import has_history, unfit_rows
+from ..data.opening import resolve_inside
+from ..data.problem import unreadable
+from ..data.snapshots import located
+from ..data.sources.table import is_fetched, title
 from ..optimizers.base import OptimizerError
+from ..project.reads import stamp
+from ..project.source import Source
 from ..project.state import project_root
 from . import enough
 from .estimate import Growth
+
+_SAVED = re.compile(r'(?:artifact\("(.+)"\)|dspy_state\("(.+)", [^"]*\))', re.DOTALL)
 
 
 class Resolved(Struct, frozen=True):
@@ -53,7 +65,14 @@ class Prepared:
     `folder` is where data paths start; `needs` are the rows of each of those blocks. Other rows are not kept.
     """
 
-    def __init__(self, project: ir.Project, folder: Path, needs: Mapping[str, Iterable[ir.RowsRef]]) -> None:
+    def __init__(
+        self,
+        project: ir.Project,
+        folder: Path,
+        needs: Mapping[str, Iterable[ir.RowsRef]],
+        *,
+        sources: Sequence[Source] = (),
+    ) -> None:
         self.project = project
         """With the results of optimize blocks in it, as far as they are there."""
         self.growths: Mapping[str, Growth] = {}
@@ -68,6 +87,10 @@ class Prepared:
         """Datasets of which some rows that are needed have not been asked for."""
         self._rows: dict[ir.RowsRef, Rows] = {}
         self._resolved: dict[str, Resolved] = {}
+        self._sources = sources
+        self._stamps: dict[str, str] = {}
+        """Of datasets' files, from before they were read."""
+        self._files: dict[str, tuple[MadeFrom, ...]] = {}
 
     def rows(self, ref: ir.RowsRef) -> Rows:
         """The rows as they were when the command first read that dataset.
@@ -78,6 +101,7 @@ class Prepared:
             return self._rows[ref]
         dataset = self.project.datasets[ref.dataset]
         if ref.dataset not in self._whole:
+            self._stamps[ref.dataset] = self._stamp(dataset.source)
             self._whole[ref.dataset] = load_rows(dataset, self.folder, turns=_turns(self.project, dataset))
         whole = self._whole[ref.dataset]
         if ref.part is None or dataset.split is None or ref.part not in dataset.split.parts:
@@ -101,6 +125,55 @@ class Prepared:
         if name not in self._resolved:
             self._resolved[name] = resolve(self.project, name, self.rows, frozenset(self.growths))
         return self._resolved[name]
+
+    def files(self, name: str) -> tuple[MadeFrom, ...]:
+        """The files that optimize block `name` is made from, as they were when this was first asked: texts of the sources
+        that were checked, the root first, files of its rows, Python that makes rows, programs out of files.
+
+        Raises DataError for one that cannot be read, or was changed since its rows were.
+        """
+        if name not in self._files:
+            block = self.resolved(name).optimize
+            texts = [
+                (self._from_folder(one.path), hashlib.sha256(one.text.encode()).hexdigest())
+                for one in self._sources
+            ]
+            found = [MadeFrom(role="source", path=path, sha256=sha256) for path, sha256 in texts]
+            for dataset in dict.fromkeys(ref.dataset for ref in (block.train, block.val) if ref is not None):
+                found += self._rows_from(dataset)
+            named = [
+                one for one in (block.program, *self.project.named(name)) if one not in self.project.optimizes
+            ]
+            for path in filter(None, map(saved_path, dict.fromkeys(named))):
+                digest = file_digest(path, self.folder, self.root)
+                found.append(MadeFrom(role="artifact", path=path, sha256=digest))
+            self._files[name] = tuple(dict.fromkeys(found))
+        return self._files[name]
+
+    def _rows_from(self, dataset: str) -> list[MadeFrom]:
+        source = self.project.datasets[dataset].source
+        path, folder, root = located(source, self.folder, self.root)
+        digest = file_digest(path, folder, root)
+        if self._stamp(source) != self._stamps.get(dataset):
+            raise unreadable(
+                f"the rows of `{dataset}` were changed while they were read", "run the same command again"
+            )
+        if not is_fetched(source):
+            return [MadeFrom(role="data", path=path, sha256=digest)]
+        found = [MadeFrom(role="fetched", path=title(source), sha256=digest)]
+        if source.path.endswith(".py"):
+            python = file_digest(source.path, self.folder, self.root)
+            found.append(MadeFrom(role="python", path=source.path, sha256=python))
+        return found
+
+    def _stamp(self, source: ir.DataSource) -> str:
+        path, folder, root = located(source, self.folder, self.root)
+        return stamp(str(resolve_inside(path, folder, root)))
+
+    def _from_folder(self, path: Path) -> str:
+        """A path as it is recorded: from the folder, with `/`, in Unicode."""
+        relative = Path(os.path.relpath(path, self.folder.resolve())).as_posix()
+        return os.fsencode(relative).decode("utf-8", "replace")
 
     def made(self, name: str, result: Runnable, *, awaited: Growth | None = None) -> None:
         """Take this for the result of optimize block `name` from now on; one that is `awaited` only has its shape, and
@@ -131,6 +204,12 @@ class Prepared:
         self._resolved = {
             name: block for name, block in self._resolved.items() if _refs(block.optimize) <= needed
         }
+
+
+def saved_path(name: str) -> str | None:
+    """The file of a program out of one, by what names it (`Project.made`): `artifact("x.dspc.json")`; None of another name."""
+    found = _SAVED.fullmatch(name)
+    return None if found is None else found[1] or found[2]
 
 
 def _turns(project: ir.Project, dataset: ir.Dataset) -> Mapping[str, Mapping[str, Type]]:

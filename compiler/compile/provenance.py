@@ -7,7 +7,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, TypedDict
 
-from dspec.runtime.artifact.artifact import FlawName, Provenance, StepRecord, TrainingRecord
+from dspec.runtime.artifact.artifact import FlawName, MadeFrom, Provenance, StepRecord, TrainingRecord
+from dspec.runtime.running.inspecting import prompt_digests
 from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.program import digest
 from dspec.runtime.schema.types import JsonValue
@@ -33,13 +34,14 @@ def provenance(
     *,
     spent: Account,
     unanswered: int,
+    files: tuple[MadeFrom, ...] = (),
 ) -> Provenance:
-    """Of `emitted`, which the block's steps led to: each of those that ran by name, its result, what it took, and what
-    that is against what it was given."""
+    """Of `emitted`, which the block's steps led to from these `files`: each of those that ran by name, its result, what it
+    took, and what that is against what it was given."""
     steps = {step.name: step for step in resolved.optimize.steps}
     return Provenance(
-        toolchain=f"dspc {_version()}",
-        models=_models(project, resolved, emitted),
+        toolchain=toolchain(),
+        models=models_of(project, resolved, emitted),
         training=tuple(_training(name, one) for name, result, _, _ in outcomes for one in result.trained),
         steps=tuple(
             _record(resolved, steps[name], result, took, verdict) for name, result, took, verdict in outcomes
@@ -50,6 +52,8 @@ def provenance(
         cost_usd=spent.total.known_usd,
         unanswered=unanswered or None,
         answers=_answers(spent.flaws),
+        files=files,
+        prompts=prompt_digests(emitted),
         **recipe(resolved),
     )
 
@@ -70,7 +74,7 @@ def _training(step: str, done: TrainingDone) -> TrainingRecord:
 def imported_from(source: Runnable, program: Runnable) -> Provenance:
     """Of a program whose instructions and demos come from another tool's file: what it was before, and its models."""
     models = {name: lm.model for name, lm in program.lms.items()}
-    return Provenance(toolchain=f"dspc {_version()}", source=program_digest(source), models=models)
+    return Provenance(toolchain=toolchain(), source=program_digest(source), models=models)
 
 
 class Recipe(TypedDict):
@@ -113,7 +117,8 @@ def as_evaluation(candidate: Candidate, rows: Rows) -> Evaluation:
     )
 
 
-def _models(project: ir.Project, resolved: Resolved, emitted: Runnable) -> dict[str, str]:
+def models_of(project: ir.Project, resolved: Resolved, emitted: Runnable) -> dict[str, str]:
+    """Model strings by the name of their `lm`, and by role of what a compile asks besides."""
     models = {name: lm.model for name, lm in sorted(emitted.lms.items())}
     optimize = resolved.optimize
     roles = {"teacher": optimize.teacher_lm, "prompt": optimize.prompt_lm}
@@ -133,7 +138,7 @@ def _record(
     if result.candidates:
         rows = resolved.raced if result.scored_on is None else result.scored_on
         score = scored(resolved.metric.name, as_evaluation(result.candidates[0], rows))
-    return _step_record(step).model_copy(
+    return step_record(step).model_copy(
         update={
             "score": score,
             "calls": spent.calls,
@@ -144,7 +149,7 @@ def _record(
     )
 
 
-def _step_record(step: ir.StepSpec) -> StepRecord:
+def step_record(step: ir.StepSpec) -> StepRecord:
     """The step with all its options, defaults included."""
     spec = spec_of(step)
     options = Options(spec, step.options).as_dict()
@@ -153,20 +158,21 @@ def _step_record(step: ir.StepSpec) -> StepRecord:
     if step.frozen:
         options["freeze"] = list(step.frozen)
     for name, inner in step.nested.items():
-        options[name] = _step_record(inner).model_dump(mode="json", include={"optimizer", "options"})
+        options[name] = step_record(inner).model_dump(mode="json", include={"optimizer", "options"})
     return StepRecord(name=step.name, optimizer=spec.name, options=options)
 
 
 def _resolved_step(step: ir.StepSpec) -> JsonValue:
     """The step as the options' hash sees it: with every default, its student and its teacher."""
-    plain: dict[str, JsonValue] = _step_record(step).model_dump(mode="json")
+    plain: dict[str, JsonValue] = step_record(step).model_dump(mode="json")
     more = step.model_dump(mode="json", include={"members", "nested"}, exclude_defaults=True)
     return {**plain, "student": step.student, "teacher": step.teacher, **more}
 
 
 @cache
-def _version() -> str:
+def toolchain() -> str:
+    """Name and version of what compiles here."""
     try:
-        return version("dspc")
+        return f"dspc {version('dspc')}"
     except PackageNotFoundError:
-        return "unknown"
+        return "dspc unknown"

@@ -4,7 +4,7 @@ from ..project.caches import Cache, FolderCache, MemoryCache
 from .checking import Findings, check, problems
 from .collecting import load_rows
 from .fetching import Fetcher, When, fetch
-from .fingerprint import fingerprint
+from .fingerprint import file_digest, fingerprint
 from .looking import (
     AtOnce,
     BroughtQuestion,
@@ -52,6 +52,7 @@ __all__ = [
     "check",
     "diagnose",
     "fetch",
+    "file_digest",
     "fingerprint",
     "load_rows",
     "part",

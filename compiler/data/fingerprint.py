@@ -18,18 +18,24 @@ def fingerprint(source: ir.DataSource, folder: Path, *, root: Path, cache: Cache
     key = caching.key(source, folder, root, "sha256") if cache else None
     if cache and key and (text := cache.recall(key)) and re.fullmatch(r"[0-9a-f]{64}", text):
         return text
+    found = file_digest(source.path, folder, root)
+    if cache and key:
+        cache.remember(key, found)
+    return found
+
+
+def file_digest(path: str, folder: Path, root: Path | None = None) -> str:
+    """SHA-256 of a file inside the project, in hexadecimal. Raises DataError as `opening.open_inside` does, and for one that is
+    larger than any that is read."""
     digest = hashlib.sha256()
     size = 0
-    with opening.open_inside(source.path, folder, root) as stream:
+    with opening.open_inside(path, folder, root) as stream:
         while chunk := stream.read(1 << 20):
             size += len(chunk)
             if size > opening.MAX_FILE_BYTES:
                 raise unreadable(
-                    f"data file `{source.path}` is larger than {opening.MAX_FILE_BYTES >> 20:,} MiB, "
+                    f"data file `{path}` is larger than {opening.MAX_FILE_BYTES >> 20:,} MiB, "
                     "the most that is searched"
                 )
             digest.update(chunk)
-    found = digest.hexdigest()
-    if cache and key:
-        cache.remember(key, found)
-    return found
+    return digest.hexdigest()

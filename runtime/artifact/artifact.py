@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field, ValidationError
 from ..errors import ArtifactError
 from ..running.strategies.table import of_one_call, of_several_calls
 from ..schema.ensemble import Ensemble, Runnable, everywhere, parts
-from ..schema.program import LM, Neighbour, Neighbours, Program
+from ..schema.program import LM, Neighbour, Neighbours, Program, digest
 from ..schema.types import Frozen, JsonValue
 from .attached import MediaFile, read_media, write_media
 from .beside import RowsFile, read_rows, remove_others, write_rows
@@ -93,6 +93,20 @@ class TrainingRecord(Frozen):
     """None where no price is known; 0 on a machine of one's own."""
 
 
+FileRole = Literal["source", "data", "fetched", "python", "artifact"]
+"""What a file was to a compile: text of the program, rows of it, rows that were fetched and kept, a module of Python, a
+program out of another file."""
+
+
+class MadeFrom(Frozen):
+    """A file that a compile read."""
+
+    role: FileRole
+    path: str
+    """From the folder of the source, with `/`; of fetched rows what the source says of them."""
+    sha256: str
+
+
 class Provenance(Frozen):
     """Where the program comes from. Hashes are SHA-256 in hexadecimal."""
 
@@ -124,6 +138,10 @@ class Provenance(Frozen):
     """Runs that scored 0 because no model answered (`on_error = "score_zero"`); None where there were none."""
     answers: dict[FlawName, int] = Field(default_factory=dict[FlawName, int])
     """Answers that were cut off, that had to be guessed at (`repaired`) and that could not be read; no 0 among them."""
+    files: tuple[MadeFrom, ...] = ()
+    """The files that it was made from. `dspc verify` reads them again."""
+    prompts: dict[str, str] = Field(default_factory=dict[str, str])
+    """Hashes of the predictors' messages, with the names of inputs in the place of values, by address."""
 
 
 Kind = Literal["program", "ensemble"]
@@ -145,6 +163,8 @@ class Artifact(Frozen):
     """Files with the images, audio and files that demos show. Writing says which; reading makes them known."""
     weights: tuple[WeightsFolder, ...] = ()
     """Folders with the weights of models that were tuned. Writing says which; reading makes them known."""
+    sha256: str = ""
+    """Hash of all else in the file, layout aside. Writing says it; reading takes it off without looking: a file may be edited."""
 
 
 def kind_of(program: Runnable) -> Kind:
@@ -212,8 +232,18 @@ def _with_indexes(program: Runnable, rows: Mapping[int, tuple[Neighbour, ...]]) 
 def artifact_text(artifact: Artifact) -> str:
     """The text of the artifact's file, which is the same for equal artifacts."""
     program = everywhere(artifact.program, _without_addresses)
-    artifact = artifact.model_copy(update={"kind": kind_of(program), "program": program})
-    return _pretty(_plain(artifact), 0, 0) + "\n"
+    artifact = artifact.model_copy(update={"kind": kind_of(program), "program": program, "sha256": ""})
+    plain = _plain(artifact)
+    assert isinstance(plain, dict)
+    return _pretty({**plain, "sha256": digest(plain)}, 0, 0) + "\n"
+
+
+def own_digest(plain: JsonValue) -> tuple[str | None, str]:
+    """The hash that an artifact's JSON says it has, None where it says none, and the one that it has."""
+    if not isinstance(plain, dict):
+        return None, digest(plain)
+    said = plain.get("sha256")
+    return said if isinstance(said, str) else None, digest({n: v for n, v in plain.items() if n != "sha256"})
 
 
 def _without_addresses(program: Program) -> Program:
@@ -324,7 +354,7 @@ def parse_artifact(
     _plain_names(artifact)
     artifact = _whole(artifact, folder)
     find_weights(folder, artifact.weights, artifact.program)
-    artifact = artifact.model_copy(update={"weights": ()})
+    artifact = artifact.model_copy(update={"weights": (), "sha256": ""})
     artifact = artifact.model_copy(update={"program": _without_keys(artifact.program, keys_given)})
     for fault in faults(artifact.program):
         raise ArtifactError(fault, help=REMEDY)

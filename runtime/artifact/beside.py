@@ -61,6 +61,11 @@ def remove_others(artifact: Path, kept: Collection[str]) -> None:
             entry.unlink(missing_ok=True)
 
 
+def is_beside(name: str) -> bool:
+    """Whether it is the name of a file with rows or a medium."""
+    return bool(_NAME.fullmatch(name) or MEDIA.fullmatch(name))
+
+
 def stem_of(artifact: Path) -> str:
     return artifact.name.removesuffix(".json").removesuffix(".dspc")[:180]
 

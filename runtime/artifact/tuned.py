@@ -113,6 +113,11 @@ def find_weights(folder: Path | None, places: Sequence[WeightsFolder], program: 
         know(lm.weights.sha256, found)
 
 
+def is_weights(name: str) -> bool:
+    """Whether it is the name of a folder with tuned weights."""
+    return _NAME.fullmatch(name) is not None
+
+
 def verify(program: Runnable) -> None:
     """Read the tuned weights of the program's models and compare them with what they must be. Raises ArtifactError."""
     for lm in _tuned(program):

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ..errors import ConfigurationError, DspecError, Stopped
+from ..adapters import adapter, adapter_of
+from ..errors import ConfigurationError, DspecError, InputError, Stopped
 from ..models.calls import Completion
-from ..models.protocol import Answering, Request, ToolAnswer
-from ..schema.ensemble import Runnable
+from ..models.protocol import Answering, Message, Request, ToolAnswer
+from ..schema.ensemble import Ensemble, Runnable, parts
 from ..schema.lms import LM
-from ..schema.program import Record, Tool
+from ..schema.program import Predictor, Program, Record, Tool, digest
 from ..schema.types import JsonValue, Row
 from .execute import run
+from .thinking import as_asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +93,32 @@ def _prompt(ended: _Asked, request: Request) -> Prompt:
         tuple((message.role, message.content) for message in request.messages),
         MappingProxyType(request.parameters()),
     )
+
+
+def blank_prompt(program: Program, predictor: Predictor) -> tuple[Message, ...]:
+    """The messages that a predictor of the program sends, with the names of inputs in the place of their values.
+
+    Raises InputError for one that takes a history, whose turns have no blanks.
+    """
+    lm = predictor.asks(program.lms)
+    layout = adapter("chat") if lm is None else adapter_of(lm)
+    blanks: Row = {field.name: f"<{field.name}>" for field in predictor.signature.inputs}
+    return layout.render(as_asked(predictor, lm), blanks, program.records)
+
+
+def prompt_digests(program: Runnable) -> dict[str, str]:
+    """SHA-256 of each predictor's messages as this version lays them out (`blank_prompt`), by address; of an ensemble by
+    member, from 1, or `reducer`. Those are left out whose messages cannot be told without inputs."""
+    found: dict[str, str] = {}
+    every = parts(program)
+    for place, one in enumerate(every):
+        lead = "" if len(every) == 1 else f"member {place + 1}: "
+        if isinstance(program, Ensemble) and program.reducer is one:
+            lead = "reducer: "
+        for address, predictor in one.predictors.items():
+            try:
+                messages = blank_prompt(one, predictor)
+            except InputError:
+                continue
+            found[f"{lead}{address}"] = digest([[each.role, each.content] for each in messages])
+    return found

@@ -58,6 +58,13 @@ def check_contents(path: Path, sha256: str) -> None:
     _read(path, sha256, lambda _: None)
 
 
+def contents_digest(path: Path) -> str:
+    """SHA-256 of the file, in hexadecimal. Raises ToolProblem."""
+    digest = hashlib.sha256()
+    _read(path, "", digest.update)
+    return digest.hexdigest()
+
+
 def _read(path: Path, sha256: str, take: Callable[[bytes], None]) -> None:
     flags = os.O_RDONLY
     for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):

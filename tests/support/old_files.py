@@ -133,6 +133,7 @@ def of_artifact(path: Path, recorded: dict[str, Any] | None) -> dict[str, Any]:
     artifact = read_artifact(path)
     plain = json.loads(path.read_bytes())
     del plain["format"]
+    plain.pop("sha256", None)  # reading takes it off
     try:
         state: object = dspy_state(artifact.program)
     except ArtifactError:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from dspec.runtime.adapters import adapter, adapter_of
-from dspec.runtime.running.thinking import as_asked
+from dspec.runtime.running.inspecting import blank_prompt
 from dspec.runtime.schema.ensemble import Ensemble, Runnable, parts
 from dspec.runtime.schema.program import Demo, Predictor, Program
-from dspec.runtime.schema.types import JsonValue, Row, spell
+from dspec.runtime.schema.types import JsonValue, spell
 
 from .facts import DemoFacts, PromptFacts
 from .wording import compared
@@ -76,10 +75,7 @@ def _prompt(
 
 def _whole(program: Program, predictor: Predictor) -> str:
     """The messages as one text, with the names of inputs in the place of their values."""
-    lm = predictor.asks(program.lms)
-    layout = adapter("chat") if lm is None else adapter_of(lm)
-    blanks: Row = {field.name: f"<{field.name}>" for field in predictor.signature.inputs}
-    messages = layout.render(as_asked(predictor, lm), blanks, program.records)
+    messages = blank_prompt(program, predictor)
     text = "\n\n".join(f"── {message.role}\n{message.content}" for message in messages)
     return told(text, MAX_PROMPT)
 
