@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json as jsonlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,7 @@ import typer
 
 from dspec.runtime.errors import ConfigurationError, DspecError
 
+from .confirming import Stake, YesOption, confirm, somebody_answers
 from .console import Exit, exit_code, fail, print_error, print_json, stderr
 from .session import ThreadsOption, TransportChoice, TransportOption
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from dspec.runtime.application import Application
     from dspec.runtime.models.engine import Tally
     from dspec.runtime.schema.ensemble import Runnable
+    from dspec.runtime.schema.types import Row
 
     from .. import ir
     from ..serving.bulk.job import BulkJob
@@ -103,6 +107,7 @@ def batch(
         bool,
         typer.Option("--overwrite", help="Begin anew, and take the place of answers that are there."),
     ] = False,
+    yes: YesOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     json: Annotated[bool, typer.Option("--json", help="What came of it, for machines.")] = False,
 ) -> None:
@@ -132,7 +137,7 @@ def batch(
             stderr().print(f"the column `{given}` of {rows} is `{called}` in the answers", markup=False)
     job = BulkJob(sheet, program, columns, out)
     done, shown = asyncio.run(
-        _work(application, job, wall, threads, transport, limit, anew=overwrite, quiet=quiet)
+        _work(application, job, wall, threads, transport, limit, anew=overwrite, asking=not yes, quiet=quiet)
     )
     if json:
         print_json(jsonlib.dumps(shown.told(), indent=2))
@@ -155,6 +160,7 @@ async def _work(
     limit: int | None,
     *,
     anew: bool,
+    asking: bool,
     quiet: bool,
 ) -> tuple[BulkDone, _Shown]:
     from dspec.runtime.models.ledger import Ledger
@@ -169,6 +175,8 @@ async def _work(
     count = job.sheet.count()
     total = count if limit is None or count is None else min(limit, count)
     async with opened(job, anew=anew) as journal:
+        if asking and somebody_answers():
+            _confirm(job, journal, limit, budget)
         with Ledger(job.ledger) as ledger:
             async with application.serving.apart(
                 threads=threads, ledger=ledger, transport=transport.value
@@ -202,6 +210,34 @@ async def _work(
         if done.halt is None and not journal.failed and journal.answered <= done.rows:
             let_go(job)
     return done, shown
+
+
+def _confirm(job: BulkJob, journal: RowJournal, limit: int | None, budget: ir.Budget) -> None:
+    """Asks for the rows that are not answered yet. Leaves where the answer is no, with nothing begun."""
+    from dspec.runtime.errors import InputError
+    from dspec.runtime.models.prices import costs_nothing
+
+    from ..compile.forecast import forecast_rows
+    from ..project.state import project_root
+    from ..serving.bulk.job import let_go
+
+    if costs_nothing(job.program.lms.values()):
+        return
+
+    def inputs() -> Iterator[Row]:
+        for row in islice(job.sheet.rows(), limit):
+            if not journal.is_answered(row.place):
+                with suppress(InputError):  # such a row fails, and costs nothing
+                    yield job.sheet.inputs(row)
+
+    note = "a guess; answers that were paid before are free" if job.ledger.exists() else "a guess"
+    found = forecast_rows(job.program, inputs(), project_root(job.sheet.path))
+    try:
+        confirm([Stake(f"batch {job.sheet.path}", found.expected, found.most, budget, note)])
+    except typer.Exit:
+        if not journal.answered and not journal.failed and not job.ledger.exists():
+            let_go(job)
+        raise
 
 
 def _in_batches(program: Runnable) -> Runnable:

@@ -12,6 +12,7 @@ import typer
 
 from dspec.runtime.errors import ConfigurationError
 
+from .confirming import Stake, YesOption, confirm, somebody_answers
 from .console import Exit, exit_code, fail, print_error, print_json, stdout
 from .observing import EventsOption, SpansOption, observing
 from .session import EngineOption, ThreadsOption, TransportChoice, TransportOption, WorkersOption
@@ -46,6 +47,7 @@ def compile_command(
     ] = None,
     events: EventsOption = None,
     otel: SpansOption = False,
+    yes: YesOption = False,
     json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
 ) -> None:
     """Optimize a program and write it as an artifact. Running it again asks for nothing twice."""
@@ -77,6 +79,9 @@ def compile_command(
         if out is None:
             raise
         fail(error.message, help=error.help, code=Exit.USAGE)
+    # A plan that is held to was looked at before.
+    if not yes and planned is None and somebody_answers():
+        confirm(_stakes(path, prepared, jobs, threads))
     with observing(events, otel) as observers:
         results = asyncio.run(
             compile_all(
@@ -101,6 +106,21 @@ def compile_command(
     left = [job.name for job in jobs if job.name not in done]
     for result in results:
         finish(result, [name for name in left if result.job.name in prepared.project.needed(name)])
+
+
+def _stakes(path: Path, prepared: Prepared, jobs: Sequence[Job], threads: int) -> list[Stake]:
+    """What the blocks take that ask for anything the last compile did not."""
+    from .planned import look
+
+    found: list[Stake] = []
+    for job in jobs:
+        seen = look(path, prepared, job.name, made=job.plan, threads=threads)
+        if not seen.repeats:
+            note = "as the last compile took it" if seen.seen else "a guess before the first compile"
+            if seen.free.calls:
+                note += f"; {seen.free.calls:,} calls are known already, and free"
+            found.append(Stake(f"compile {job.name}", seen.expected, seen.plan.maximum, seen.budget, note))
+    return found
 
 
 async def compile_all(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .confirming import Stake, YesOption, confirm, somebody_answers, total
 from .console import Exit, exit_code, fail, print_error, print_json, stderr, stdout
 from .observing import EventsOption, SpansOption, observing
 from .session import EngineOption, ThreadsOption, TransportChoice, TransportOption, WorkersOption
@@ -49,6 +50,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    yes: YesOption = False,
     json: Annotated[bool, typer.Option("--json", help="For machines, with a record per row.")] = False,
 ) -> None:
     """Score what was compiled on the rows of eval blocks. Exits with 1 when a gate does not hold."""
@@ -80,6 +82,8 @@ def evaluate(
     fill_environment(project_root(path), [lm for program in programs.values() for lm in program.lms.values()])
     prepared = Prepared(project, base, eval_needs(project, wanted))
     kept = None if rows is None else EvalsSeen(prepared, wanted, programs, base)
+    if not yes and somebody_answers():
+        confirm(_stakes(path, prepared, wanted, programs))
     with observing(events, otel) as observers:
         results, cut = asyncio.run(
             evaluate_all(
@@ -105,6 +109,27 @@ def evaluate(
         raise typer.Exit(exit_code(cut))
     if not all(result.passed for result in results):
         raise typer.Exit(Exit.FINDINGS)
+
+
+def _stakes(path: Path, prepared: Prepared, names: list[str], programs: dict[str, Runnable]) -> list[Stake]:
+    """What each eval takes beside what is known already."""
+    from ..compile.evals import budget_of
+    from ..compile.forecast import forecast_evals
+    from ..evaluate.store import Store
+    from ..project.state import project_root, state_folder
+
+    with Store(state_folder(project_root(path)) / "evaluations.sqlite") as store:
+        found = forecast_evals(prepared, names, programs, store)
+    return [
+        Stake(
+            f"eval {name}",
+            total(one.expected for one in parts),
+            total(one.most for one in parts),
+            budget_of(prepared.project, name),
+            "a guess",
+        )
+        for name, parts in found.items()
+    ]
 
 
 def _check_rows(path: Path) -> None:
