@@ -16,6 +16,7 @@ import typer
 
 from dspec.runtime.errors import ConfigurationError, DspecError
 
+from .budgets import BudgetOption, over_settings, read_budget
 from .confirming import Stake, YesOption, confirm, somebody_answers
 from .console import Exit, exit_code, fail, print_error, print_json, stderr
 from .session import ThreadsOption, TransportChoice, TransportOption
@@ -79,14 +80,7 @@ def batch(
     ] = None,
     delimiter: Annotated[str | None, typer.Option(help="Between the cells of a .csv of rows.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many rows, the first ones.")] = None,
-    budget: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="UNIT=N",
-            help="A hard wall: usd, calls, tokens or minutes. Several may be given.",
-            show_default=False,
-        ),
-    ] = None,
+    budget: BudgetOption = None,
     mode: Annotated[
         ModeChoice,
         typer.Option(help="batch: by the providers' batch APIs, at half the price for most, within a day."),
@@ -117,7 +111,7 @@ def batch(
     from ..serving.bulk.sheet import Sheet
     from .run import open_target
 
-    wall = read_budget(budget or [])
+    wall = over_settings(target, read_budget(budget or []))
     application = open_target(target, name, lm, api_base, tuple(allow or ()))
     program = _in_batches(application.program) if mode is ModeChoice.batch else application.program
     try:
@@ -254,29 +248,6 @@ def _in_batches(program: Runnable) -> Runnable:
                 code=Exit.USAGE,
             )
     return program.with_lms({name: lm.model_copy(update={"mode": "batch"}) for name, lm in lms.items()})
-
-
-def read_budget(given: Sequence[str]) -> ir.Budget:
-    """The walls named on the command line."""
-    from .. import ir
-
-    walls: dict[str, float | int] = {}
-    for text in given:
-        unit, _, number = text.partition("=")
-        try:
-            value = float(number) if unit in ("usd", "minutes") else int(number)
-            known = unit in ir.Budget.model_fields and 0 < value < float("inf")
-        except ValueError:
-            known = False
-        else:
-            walls[unit] = value
-        if not known:
-            fail(
-                f"`{text}` is no budget",
-                help="write --budget usd=5, or calls, tokens or minutes, and a number above 0",
-                code=Exit.USAGE,
-            )
-    return ir.Budget.model_validate(walls)
 
 
 def _pairs(given: Sequence[str]) -> dict[str, str]:

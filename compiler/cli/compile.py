@@ -12,6 +12,7 @@ import typer
 
 from dspec.runtime.errors import ConfigurationError
 
+from .budgets import BudgetOption, with_budgets
 from .confirming import Stake, YesOption, confirm, somebody_answers
 from .console import Exit, exit_code, fail, print_error, print_json, stdout
 from .observing import EventsOption, SpansOption, observing
@@ -33,6 +34,7 @@ def compile_command(
         list[str] | None,
         typer.Argument(metavar="NAME", help="The optimize blocks; all of the file's own if left out."),
     ] = None,
+    budget: BudgetOption = None,
     threads: ThreadsOption = 16,
     transport: TransportOption = TransportChoice.auto,
     engine: EngineOption = "local",
@@ -53,6 +55,7 @@ def compile_command(
     """Optimize a program and write it as an artifact. Running it again asks for nothing twice."""
     from ..compile.pipeline import check_places, plan_blocks
     from ..data.needs import compile_needs
+    from ..diagnostics.settings import compiled_folder
     from .planned import recalled
     from .session import open_workers
     from .sources import checked, none_of_its_own, own, pick
@@ -64,8 +67,9 @@ def compile_command(
         none_of_its_own(project.optimizes, "optimize", path)
     asked = names or own(project.optimizes)
     wanted = [pick(list(project.optimizes), name, "optimize", path) for name in asked]
+    project = with_budgets(project, path, budget)
     base = path.resolve().parent
-    folder = out or base / "compiled"
+    folder = out or compiled_folder(path)
     prepared, jobs = plan_blocks(project, wanted, base, folder, evals=evals, recalled=recalled(path))
     if planned is not None:
         from .planned import refuse_drift

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .budgets import BudgetOption, with_budgets
 from .confirming import Stake, YesOption, confirm, somebody_answers, total
 from .console import Exit, exit_code, fail, print_error, print_json, stderr, stdout
 from .observing import EventsOption, SpansOption, observing
@@ -34,6 +35,7 @@ def evaluate(
         list[str] | None,
         typer.Argument(metavar="NAME", help="The eval blocks; all of the file's own if left out."),
     ] = None,
+    budget: BudgetOption = None,
     threads: ThreadsOption = 16,
     transport: TransportOption = TransportChoice.auto,
     engine: EngineOption = "local",
@@ -57,6 +59,7 @@ def evaluate(
     from ..compile.prepared import Prepared
     from ..compile.reports.evals import EvalsSeen
     from ..data.needs import eval_needs
+    from ..diagnostics.settings import compiled_folder
     from ..project.state import project_root
     from . import results as written
     from .dotenv import fill_environment
@@ -73,7 +76,8 @@ def evaluate(
     if rows is not None:
         _spare_data(rows, project, path.resolve().parent)
     wanted = [pick(list(project.evals), name, "eval", path) for name in names or own(project.evals)]
-    folder = compiled or path.resolve().parent / "compiled"
+    project = with_budgets(project, path, budget)
+    folder = compiled or compiled_folder(path)
     blocks = [project.evals[name] for name in wanted]
     programs = load_compiled(
         project, {block.program for block in blocks} | {b.baseline for b in blocks}, folder
