@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json as jsonlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,8 @@ import typer
 
 from dspec.runtime.errors import ConfigurationError, DspecError
 
+from .budgets import BudgetOption, over_settings, read_budget
+from .confirming import Stake, YesOption, confirm, somebody_answers
 from .console import Exit, exit_code, fail, print_error, print_json, stderr
 from .run import AllowOption, ApiBaseOption, LmOption, TargetArgument
 from .session import ThreadsOption, TransportChoice, TransportOption
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from dspec.runtime.application import Application
     from dspec.runtime.models.engine import Tally
     from dspec.runtime.schema.ensemble import Runnable
+    from dspec.runtime.schema.types import Row
 
     from .. import ir
     from ..serving.bulk.job import BulkJob
@@ -71,14 +76,7 @@ def batch(
     ] = None,
     delimiter: Annotated[str | None, typer.Option(help="Between the cells of a .csv of rows.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many rows, the first ones.")] = None,
-    budget: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="UNIT=N",
-            help="A hard wall: usd, calls, tokens or minutes. Several may be given.",
-            show_default=False,
-        ),
-    ] = None,
+    budget: BudgetOption = None,
     mode: Annotated[
         ModeChoice,
         typer.Option(help="batch: by the providers' batch APIs, at half the price for most, within a day."),
@@ -92,6 +90,7 @@ def batch(
         bool,
         typer.Option("--overwrite", help="Begin anew, and take the place of answers that are there."),
     ] = False,
+    yes: YesOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     json: Annotated[bool, typer.Option("--json", help="What came of it, for machines.")] = False,
 ) -> None:
@@ -101,7 +100,7 @@ def batch(
     from ..serving.bulk.sheet import Sheet
     from .run import open_target
 
-    wall = read_budget(budget or [])
+    wall = over_settings(target, read_budget(budget or []))
     application = open_target(target, name, lm, api_base, tuple(allow or ()))
     program = _in_batches(application.program) if mode is ModeChoice.batch else application.program
     try:
@@ -121,7 +120,7 @@ def batch(
             stderr().print(f"the column `{given}` of {rows} is `{called}` in the answers", markup=False)
     job = BulkJob(sheet, program, columns, out)
     done, shown = asyncio.run(
-        _work(application, job, wall, threads, transport, limit, anew=overwrite, quiet=quiet)
+        _work(application, job, wall, threads, transport, limit, anew=overwrite, asking=not yes, quiet=quiet)
     )
     if json:
         print_json(jsonlib.dumps(shown.told(), indent=2))
@@ -144,6 +143,7 @@ async def _work(
     limit: int | None,
     *,
     anew: bool,
+    asking: bool,
     quiet: bool,
 ) -> tuple[BulkDone, _Shown]:
     from dspec.runtime.models.ledger import Ledger
@@ -158,6 +158,8 @@ async def _work(
     count = job.sheet.count()
     total = count if limit is None or count is None else min(limit, count)
     async with opened(job, anew=anew) as journal:
+        if asking and somebody_answers():
+            _confirm(job, journal, limit, budget)
         with Ledger(job.ledger) as ledger:
             async with application.serving.apart(
                 threads=threads, ledger=ledger, transport=transport.value
@@ -193,6 +195,34 @@ async def _work(
     return done, shown
 
 
+def _confirm(job: BulkJob, journal: RowJournal, limit: int | None, budget: ir.Budget) -> None:
+    """Asks for the rows that are not answered yet. Leaves where the answer is no, with nothing begun."""
+    from dspec.runtime.errors import InputError
+    from dspec.runtime.models.prices import costs_nothing
+
+    from ..compile.forecast import forecast_rows
+    from ..project.state import project_root
+    from ..serving.bulk.job import let_go
+
+    if costs_nothing(job.program.lms.values()):
+        return
+
+    def inputs() -> Iterator[Row]:
+        for row in islice(job.sheet.rows(), limit):
+            if not journal.is_answered(row.place):
+                with suppress(InputError):  # such a row fails, and costs nothing
+                    yield job.sheet.inputs(row)
+
+    note = "a guess; answers that were paid before are free" if job.ledger.exists() else "a guess"
+    found = forecast_rows(job.program, inputs(), project_root(job.sheet.path))
+    try:
+        confirm([Stake(f"batch {job.sheet.path}", found.expected, found.most, budget, note)])
+    except typer.Exit:
+        if not journal.answered and not journal.failed and not job.ledger.exists():
+            let_go(job)
+        raise
+
+
 def _in_batches(program: Runnable) -> Runnable:
     """The program with its models asked by their providers' batch APIs. Leaves where one of them has none."""
     from dspec.runtime.models.endpoints import has_batches
@@ -207,29 +237,6 @@ def _in_batches(program: Runnable) -> Runnable:
                 code=Exit.USAGE,
             )
     return program.with_lms({name: lm.model_copy(update={"mode": "batch"}) for name, lm in lms.items()})
-
-
-def read_budget(given: Sequence[str]) -> ir.Budget:
-    """The walls named on the command line."""
-    from .. import ir
-
-    walls: dict[str, float | int] = {}
-    for text in given:
-        unit, _, number = text.partition("=")
-        try:
-            value = float(number) if unit in ("usd", "minutes") else int(number)
-            known = unit in ir.Budget.model_fields and 0 < value < float("inf")
-        except ValueError:
-            known = False
-        else:
-            walls[unit] = value
-        if not known:
-            fail(
-                f"`{text}` is no budget",
-                help="write --budget usd=5, or calls, tokens or minutes, and a number above 0",
-                code=Exit.USAGE,
-            )
-    return ir.Budget.model_validate(walls)
 
 
 def _pairs(given: Sequence[str]) -> dict[str, str]:

@@ -12,6 +12,8 @@ import typer
 
 from dspec.runtime.errors import ConfigurationError
 
+from .budgets import BudgetOption, with_budgets
+from .confirming import Stake, YesOption, confirm, somebody_answers
 from .console import Exit, exit_code, fail, print_error, print_json, stdout
 from .locking import LockedOption
 from .observing import EventsOption, SpansOption, observing
@@ -33,6 +35,7 @@ def compile_command(
         list[str] | None,
         typer.Argument(metavar="NAME", help="The optimize blocks; all of the file's own if left out."),
     ] = None,
+    budget: BudgetOption = None,
     threads: ThreadsOption = 16,
     transport: TransportOption = TransportChoice.auto,
     engine: EngineOption = "local",
@@ -48,11 +51,13 @@ def compile_command(
     locked: LockedOption = False,
     events: EventsOption = None,
     otel: SpansOption = False,
+    yes: YesOption = False,
     json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
 ) -> None:
     """Optimize a program and write it as an artifact. Running it again asks for nothing twice."""
     from ..compile.pipeline import check_places, plan_blocks
     from ..data.needs import compile_needs
+    from ..diagnostics.settings import compiled_folder
     from .planned import recalled
     from .session import open_workers
     from .sources import checked, none_of_its_own, own, pick
@@ -64,8 +69,9 @@ def compile_command(
         none_of_its_own(project.optimizes, "optimize", path)
     asked = names or own(project.optimizes)
     wanted = [pick(list(project.optimizes), name, "optimize", path) for name in asked]
+    project = with_budgets(project, path, budget)
     base = path.resolve().parent
-    folder = out or base / "compiled"
+    folder = out or compiled_folder(path)
     prepared, jobs = plan_blocks(
         project, wanted, base, folder, evals=evals, recalled=recalled(path), sources=analysis.sources
     )
@@ -87,6 +93,9 @@ def compile_command(
         if out is None:
             raise
         fail(error.message, help=error.help, code=Exit.USAGE)
+    # A plan that is held to was looked at before.
+    if not yes and planned is None and somebody_answers():
+        confirm(_stakes(path, prepared, jobs, threads))
     with observing(events, otel) as observers:
         results = asyncio.run(
             compile_all(
@@ -111,6 +120,21 @@ def compile_command(
     left = [job.name for job in jobs if job.name not in done]
     for result in results:
         finish(result, [name for name in left if result.job.name in prepared.project.needed(name)])
+
+
+def _stakes(path: Path, prepared: Prepared, jobs: Sequence[Job], threads: int) -> list[Stake]:
+    """What the blocks take that ask for anything the last compile did not."""
+    from .planned import look
+
+    found: list[Stake] = []
+    for job in jobs:
+        seen = look(path, prepared, job.name, made=job.plan, threads=threads)
+        if not seen.repeats:
+            note = "as the last compile took it" if seen.seen else "a guess before the first compile"
+            if seen.free.calls:
+                note += f"; {seen.free.calls:,} calls are known already, and free"
+            found.append(Stake(f"compile {job.name}", seen.expected, seen.plan.maximum, seen.budget, note))
+    return found
 
 
 async def compile_all(

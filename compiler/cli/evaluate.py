@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .budgets import BudgetOption, with_budgets
+from .confirming import Stake, YesOption, confirm, somebody_answers, total
 from .console import Exit, exit_code, fail, print_error, print_json, stderr, stdout
 from .locking import LockedOption, refuse_unlocked
 from .observing import EventsOption, SpansOption, observing
@@ -35,6 +37,7 @@ def evaluate(
         list[str] | None,
         typer.Argument(metavar="NAME", help="The eval blocks; all of the file's own if left out."),
     ] = None,
+    budget: BudgetOption = None,
     threads: ThreadsOption = 16,
     transport: TransportOption = TransportChoice.auto,
     engine: EngineOption = "local",
@@ -52,12 +55,14 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    yes: YesOption = False,
     json: Annotated[bool, typer.Option("--json", help="For machines, with a record per row.")] = False,
 ) -> None:
     """Score what was compiled on the rows of eval blocks. Exits with 1 when a gate does not hold."""
     from ..compile.prepared import Prepared
     from ..compile.reports.evals import EvalsSeen
     from ..data.needs import eval_needs
+    from ..diagnostics.settings import compiled_folder
     from ..project.state import project_root
     from . import results as written
     from .dotenv import fill_environment
@@ -74,7 +79,8 @@ def evaluate(
     if rows is not None:
         _spare_data(rows, project, path.resolve().parent)
     wanted = [pick(list(project.evals), name, "eval", path) for name in names or own(project.evals)]
-    folder = compiled or path.resolve().parent / "compiled"
+    project = with_budgets(project, path, budget)
+    folder = compiled or compiled_folder(path)
     blocks = [project.evals[name] for name in wanted]
     programs = load_compiled(
         project, {block.program for block in blocks} | {b.baseline for b in blocks}, folder
@@ -85,6 +91,8 @@ def evaluate(
     fill_environment(project_root(path), [lm for program in programs.values() for lm in program.lms.values()])
     prepared = Prepared(project, base, eval_needs(project, wanted))
     kept = None if rows is None else EvalsSeen(prepared, wanted, programs, base)
+    if not yes and somebody_answers():
+        confirm(_stakes(path, prepared, wanted, programs))
     with observing(events, otel) as observers:
         results, cut = asyncio.run(
             evaluate_all(
@@ -124,6 +132,27 @@ def _hold(analysis: Analysis, project: Project, blocks: list[Eval], folder: Path
     for name, program in load_compiled(project, set(names), folder).items():
         prepared.made(name, program)
     refuse_unlocked(prepared, names, folder)
+
+
+def _stakes(path: Path, prepared: Prepared, names: list[str], programs: dict[str, Runnable]) -> list[Stake]:
+    """What each eval takes beside what is known already."""
+    from ..compile.evals import budget_of
+    from ..compile.forecast import forecast_evals
+    from ..evaluate.store import Store
+    from ..project.state import project_root, state_folder
+
+    with Store(state_folder(project_root(path)) / "evaluations.sqlite") as store:
+        found = forecast_evals(prepared, names, programs, store)
+    return [
+        Stake(
+            f"eval {name}",
+            total(one.expected for one in parts),
+            total(one.most for one in parts),
+            budget_of(prepared.project, name),
+            "a guess",
+        )
+        for name, parts in found.items()
+    ]
 
 
 def _check_rows(path: Path) -> None:

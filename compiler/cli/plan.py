@@ -8,6 +8,7 @@ import typer
 from msgspec.structs import replace
 from rich.table import Table
 
+from .budgets import BudgetOption, with_budgets
 from .console import print_json, stdout
 from .session import ThreadsOption
 from .sources import SourceArgument
@@ -27,6 +28,7 @@ def plan(
     why: Annotated[
         bool, typer.Option("--why", help="Say what has changed since the last complete compile.")
     ] = False,
+    budget: BudgetOption = None,
     threads: ThreadsOption = 16,
     json: Annotated[
         bool, typer.Option("--json", help="For machines, and for `dspc compile --plan`.")
@@ -34,14 +36,16 @@ def plan(
 ) -> None:
     """Say how many calls a compile makes and what they cost. Calls no model."""
     from ..compile.pipeline import plan_blocks
+    from ..diagnostics.settings import compiled_folder
     from .planned import look, recalled
     from .sources import checked, pick
 
     _, project = checked(path)
     chosen = pick(list(project.optimizes), name, "optimize", path)
+    project = with_budgets(project, path, budget)
     base = path.resolve().parent
     prepared, jobs = plan_blocks(
-        project, [chosen], base, base / "compiled", evals=True, recalled=recalled(path)
+        project, [chosen], base, compiled_folder(path), evals=True, recalled=recalled(path)
     )
     *before, seen = (look(path, prepared, job.name, made=job.plan, threads=threads) for job in jobs)
     seen = replace(seen, before=tuple(before))

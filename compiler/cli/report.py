@@ -94,6 +94,7 @@ def _of_source(
     from dspec.runtime.artifact.artifact import read_artifact
 
     from ..data.needs import compile_needs
+    from ..diagnostics.settings import compiled_folder
     from .sources import checked, none_of_its_own, own, pick
 
     analysis, project = checked(
@@ -104,7 +105,7 @@ def _of_source(
     if name is None and not own(project.optimizes):
         none_of_its_own(project.optimizes, "optimize", path)
     block = pick(list(project.optimizes), name, "optimize", path)
-    folder = compiled or path.resolve().parent / "compiled"
+    folder = compiled or compiled_folder(path)
     if artifact is None:
         place = folder / f"{block}{_SUFFIX}"
         if not place.exists():

@@ -115,11 +115,11 @@ def check_budgets(session: Session, lowered: Callable[[], ir.Project]) -> None:
 
 def _costs_nothing(project: ir.Project, budget: ir.Budget) -> bool:
     """Whether the budget is in USD alone and all models are free."""
-    from dspec.runtime.models.prices import price
+    from dspec.runtime.models.prices import costs_nothing
 
     if budget.calls is not None or budget.tokens is not None:
         return False
-    return all((each := price(lm)) is not None and not any(each) for lm in project.lms.values())
+    return costs_nothing(project.lms.values())
 
 
 def _far(session: Session, project: ir.Project, name: str) -> bool:

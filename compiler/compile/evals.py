@@ -196,6 +196,15 @@ class Walls:
         return self._shared[owner.name]
 
 
+def budget_of(project: ir.Project, name: str) -> ir.Budget:
+    """What pays for eval block `name`: its own budget, else that of the optimize block it scores."""
+    block = project.evals[name]
+    owner = project.optimizes.get(block.program)
+    if block.budget is not None or owner is None:
+        return block.budget or ir.Budget()
+    return owner.budget
+
+
 def _program(prepared: Prepared, compiled: Mapping[str, Runnable], name: str) -> Runnable:
     found = compiled.get(name) or prepared.program(name)
     if found is None:

@@ -49,17 +49,27 @@ class Judges:
         """Calls of judges on rows and their outputs whose answers are in the store."""
         calls: dict[bytes, int] = {}
         for example, outputs in judged:
-            opinions: dict[str, Opinion] = {}
-            while (wanted := self._wanted(example, outputs, opinions)) is not None:
-                key = self._key(wanted.judge).run(digest(wanted.inputs), sample=0, temperature=None)
-                result = store.lookup([key]).get(key)
-                if result is None:
-                    break
-                calls[key] = result.calls
-                if result.outputs is None:
-                    break
-                opinions[wanted.key] = self._opinion(wanted.judge, result, example.index)
+            calls |= self._kept(example, outputs, store)[0]
         return sum(calls.values())
+
+    def all_known(self, example: Example, outputs: Row, store: Store) -> bool:
+        """Whether the store answers whatever judges would be asked of a row and its outputs."""
+        return self._kept(example, outputs, store)[1]
+
+    def _kept(self, example: Example, outputs: Row, store: Store) -> tuple[dict[bytes, int], bool]:
+        """The runs of judges that are in the store, with their calls, and whether no other would be asked."""
+        calls: dict[bytes, int] = {}
+        opinions: dict[str, Opinion] = {}
+        while (wanted := self._wanted(example, outputs, opinions)) is not None:
+            key = self._key(wanted.judge).run(digest(wanted.inputs), sample=0, temperature=None)
+            result = store.lookup([key]).get(key)
+            if result is None:
+                return calls, False
+            calls[key] = result.calls
+            if result.outputs is None:
+                break
+            opinions[wanted.key] = self._opinion(wanted.judge, result, example.index)
+        return calls, True
 
     def _wanted(self, example: Example, outputs: Row, opinions: Opinions) -> Wanted | None:
         """The next judge to ask; None where the metric needs no other, or fails."""

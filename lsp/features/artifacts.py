@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from dspec.compiler.check.session import Session
 from dspec.compiler.check.symbols import Symbol
+from dspec.compiler.diagnostics.settings import compiled_folder
 from dspec.runtime.artifact.artifact import Artifact, read_artifact
 from dspec.runtime.errors import ArtifactError
 from dspec.runtime.schema.ensemble import parts
@@ -34,7 +35,7 @@ def compiled(session: Session, symbol: Symbol) -> Artifact | None:
 
 def place_of(folder: Path, name: str) -> Path:
     """Where `dspc compile` puts the artifact of a block of a file in `folder`."""
-    return folder / "compiled" / f"{name}{SUFFIX}"
+    return compiled_folder(folder / "_") / f"{name}{SUFFIX}"
 
 
 class ArtifactMove(Struct, frozen=True):

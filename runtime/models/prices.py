@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -52,6 +53,11 @@ def price(lm: LM) -> Price | None:
         for i, given in enumerate((lm.price_input, lm.price_output))
     ]
     return None if each[0] is None or each[1] is None else Price(each[0], each[1])
+
+
+def costs_nothing(lms: Iterable[LM]) -> bool:
+    """Whether calls of all these models are known to be free."""
+    return all((each := price(lm)) is not None and not any(each) for lm in lms)
 
 
 def at_price(answer: Answer, lm: LM) -> Answer:

@@ -179,7 +179,7 @@ def test_a_terminal_that_is_gone_ends_nothing(tmp_path: Path) -> None:
     with spawned("--answer", "hashed", "--latency", "0.5") as url:
         main, side = os.openpty()
         process = subprocess.Popen(
-            made.command("compile"),
+            [*made.command("compile"), "--yes"],
             cwd=made.folder,
             env=made.environment(url, TERM="xterm"),
             stdin=side,

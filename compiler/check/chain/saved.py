@@ -19,6 +19,7 @@ from dspec.runtime.schema.program import FieldSpec, Program, Record
 from dspec.runtime.schema.types import ANY, DictOf, ListOf, OneOfRecords, OptionalOf, RecordRef, TupleOf, Type
 
 from ...diagnostics import codes
+from ...diagnostics.settings import read_settings
 from ...project.reads import looked_at, stamp
 from ...project.source import Location
 from ..names.names import resolve
@@ -94,7 +95,7 @@ def _made_here(session: Session, place: Place, path: str) -> Symbol | None:
         or block in session.running
     ):
         return None
-    own = session.folder / "compiled" / f"{name}.dspc.json"
+    own = session.folder / read_settings(session.root).compiled / f"{name}.dspc.json"
     looked_at(own)
     return block if session.probe and session.folder / Path(path) == own and not own.exists() else None
 

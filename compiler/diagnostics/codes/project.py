@@ -168,9 +168,10 @@ DS0811 = Code(
     "DS0811",
     "error",
     "settings cannot be read",
-    "`dspec.toml` in the project's root sets the level of codes, one line each under `[severity]`: "
-    "`off`, `hint`, `warning` or `error`. A key or a value that is not known would otherwise be ignored "
-    "without a word.",
+    "`dspec.toml` in the project's root, or `[tool.dspec]` in its `pyproject.toml`, sets the level of codes, one line each "
+    "under `[severity]`: `off`, `hint`, `warning` or `error`; under `[budget]` what ends commands (`usd`, `calls`, `tokens`, "
+    "`minutes`), and under `[paths]` the folder of artifacts (`compiled`). A key or a value that is not known would otherwise "
+    "be ignored without a word.",
     '[severity]\nDS0607 = "none"\n',
     '[severity]\nDS0607 = "off"\n',
     about="dspec.toml",
@@ -189,30 +190,79 @@ class SettingsUnreadable(Finding, frozen=True):
         )
 
 
+_TABLES = {
+    "severity": ("a table of codes", '`[severity]` and `DS0607 = "off"`'),
+    "budget": ("a table of amounts", "`[budget]` and `usd = 5.00`"),
+    "paths": ("a table of folders", '`[paths]` and `compiled = "artifacts"`'),
+}
+
+
 class NoTable(Finding, frozen=True):
-    """`severity` is one value, and no table."""
+    """The table `name` is one value."""
 
-    code = DS0811
-
-    def told(self) -> Diagnostic:
-        return self.says(
-            "`severity` is a table of codes",
-            "unknown",
-            help='for example `[severity]` and `DS0607 = "off"`',
-        )
-
-
-class UnknownSetting(Finding, frozen=True):
     code = DS0811
     name: str
 
     def told(self) -> Diagnostic:
-        near = closest(self.name, ("severity",))
+        what, example = _TABLES[self.name]
+        return self.says(f"`{self.name}` is {what}", "unknown", help=f"for example {example}")
+
+
+class UnknownSetting(Finding, frozen=True):
+    """A name that the settings, or their table `of`, do not have among what is `known`."""
+
+    code = DS0811
+    name: str
+    known: tuple[str, ...]
+    of: str = ""
+
+    def told(self) -> Diagnostic:
+        near = closest(self.name, self.known)
+        place = f"`[{self.of}]`" if self.of else f"`{self.where.source.name}`"
         return self.says(
-            f"`{self.where.source.name}` has no setting `{self.name}`{did_you_mean(near)}",
+            f"{place} has no setting `{self.name}`{did_you_mean(near)}",
             "unknown",
-            help="" if near else "it has `severity`",
+            help="" if near else f"it has {', '.join(f'`{one}`' for one in self.known)}",
             fixes=suggestions(self.where, near, guess=True),
+        )
+
+
+class NotASetting(Finding, frozen=True):
+    """A value of `name` that is not what is `wanted`."""
+
+    code = DS0811
+    name: str
+    wanted: str
+
+    def told(self) -> Diagnostic:
+        shown = self.where.text[:40] or "that"
+        return self.says(
+            f"`{self.name}` cannot be set to {shown}", "no such value", help=f"write {self.wanted}"
+        )
+
+
+DS0816 = Code(
+    "DS0816",
+    "warning",
+    "settings in two places",
+    "A project's settings stand in `dspec.toml`, or in `[tool.dspec]` of `pyproject.toml`. Where both are there, the first alone "
+    "is read.",
+    "",
+    '[severity]\nDS0205 = "error"\n',
+    about="dspec.toml",
+)
+
+
+class SettingsTwice(Finding, frozen=True):
+    """`[tool.dspec]` stands beside a `dspec.toml`."""
+
+    code = DS0816
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "`[tool.dspec]` is not read: there is a `dspec.toml`",
+            "not read",
+            help="put the settings into one of the two files",
         )
 
 
