@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import os
 import re
 import shlex
 import shutil
@@ -17,6 +18,8 @@ from typing import Any
 import pytest
 from dspc import EXAMPLES, dspc
 from pages import ROOT, USER_PAGES, Block, blocks
+from programs import chat
+from server import spawned
 from typer.main import get_command
 
 from dspec import errors
@@ -34,13 +37,14 @@ ELSEWHERE = {
     ("docs/diagnostics.md", ""): "tests/compiler/test_codes.py",
     ("docs/embedding.md", "python"): "tests/end_to_end/test_embedding_examples.py",
     ("docs/from-baml.md", "baml"): "tests/compiler/test_adopt.py",
+    ("docs/from-baml.md", "python"): "tests/test_pages.py",
     ("docs/from-dspy.md", "python"): "tests/compiler/test_adopt.py",
     ("docs/from-promptfoo.md", "yaml"): "tests/compiler/test_adopt.py",
     ("docs/serving.md", "json"): "tests/end_to_end/test_serving_page.py",
     ("docs/serving.md", "python"): "tests/end_to_end/test_serving_page.py",
 }
 """Where blocks of a language are tried that no test here or in `test_docs.py` takes from every page."""
-COMMENTED = ("docs/agents.md", "docs/from-baml.md", "docs/from-dspy.md", "docs/from-promptfoo.md")
+COMMENTED = ("docs/agents.md", "docs/from-dspy.md", "docs/from-promptfoo.md")
 """Pages whose test takes the blocks that begin with the name of a file."""
 
 
@@ -132,8 +136,9 @@ def test_every_setting_is_one(block: Block) -> None:
 class Reader:
     """Someone who does what a page says, block by block, in a folder that was empty."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
+        self.environment = environment
         self.heard = ""
         self.failed = False
 
@@ -145,9 +150,12 @@ class Reader:
                     self._run(words)
             case "text":
                 self._expect(block)
-            case "python":
-                name, text = block.text.split("\n", 1)
-                (self.folder / name.removeprefix("# ")).write_text(text, encoding="utf-8")
+            case "python" | "yaml" | "baml":
+                named = re.match(r"(?:#|//) (\w+\.\w+)\n", block.text)
+                name = named[1] if named else "snippet.py"
+                (self.folder / name).write_text(block.text, encoding="utf-8")
+                if not named:
+                    self._run(["python", name])
             case "dspec":
                 self._write(block)
             case language:
@@ -159,12 +167,17 @@ class Reader:
             case ["cd", folder]:
                 self.folder /= folder
             case ["dspc", *rest]:
-                done = dspc(*rest, cwd=self.folder)
+                done = dspc(*rest, cwd=self.folder, **self.environment)
                 self.heard += done.text
                 self.failed = done.code != 0
             case ["python", script]:
                 ran = subprocess.run(
-                    [sys.executable, script], cwd=self.folder, capture_output=True, text=True, check=False
+                    [sys.executable, script],
+                    cwd=self.folder,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    env={**os.environ, **self.environment},
                 )
                 self.heard += ran.stdout + ran.stderr
                 self.failed = ran.returncode != 0
@@ -200,6 +213,27 @@ def test_the_tutorial_is_followed_to_the_letter(tmp_path: Path) -> None:
         reader.follow(block)
         assert not reader.failed or block is followed[-1] or block.language == "console", reader.heard
     assert not reader.failed
+
+
+GERMAN = chat(reasoning="so", output="Ihr Paket ist unterwegs.", score="1.0")
+ADA = chat(result='{"name": "Ada", "skills": ["analysis"], "level": "Senior"}')
+
+
+@pytest.mark.parametrize(
+    ("page", "answer", "heard"),
+    [("from-baml", ADA, "Ada ['analysis']"), ("from-promptfoo", GERMAN, "1 test: 1 passed")],
+)
+def test_who_comes_from_elsewhere_gets_as_far_as_the_page_says(
+    tmp_path: Path, page: str, answer: str, heard: str
+) -> None:
+    """The file of the other tool, what is made of it, and the commands after that, with a server in the provider's place."""
+    with spawned("--answer", answer) as url:
+        reader = Reader(tmp_path, OPENAI_API_KEY="k", OPENAI_BASE_URL=url)
+        for block in blocks(ROOT / "docs" / f"{page}.md"):
+            if block.language != "dspec":  # `test_adopt.py` holds it against what is written
+                reader.follow(block)
+            assert not reader.failed, reader.heard
+    assert heard in reader.heard
 
 
 # A program in Python ----------------------------------------------------------------------------------------
