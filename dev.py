@@ -11,6 +11,7 @@
     python3 dev.py build           wheel and sdist into dist/
     python3 dev.py release X.Y.Z   check, build twice, try out and tag a version; nothing is pushed
     python3 dev.py vsix            the extension for VS Code into dist/ (needs Node.js 20 or newer and npm)
+    python3 dev.py site            the documentation as a site in build/site, which needs no network and no server
     python3 dev.py generate        rebuild the checked-in generated files
     python3 dev.py pins            refresh constraints.txt from the environment
     python3 dev.py shell CMD …     any command inside the environment
@@ -33,7 +34,7 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 ROOMS = ("grammar", "compiler", "runtime", "lsp")
 EXTENSION = ROOT / "lsp" / "editors" / "vscode"
-PAGES = ("diagnostics", "reference", "models", "map", "schema", "editors")
+PAGES = ("commands", "diagnostics", "reference", "models", "map", "schema", "editors")
 """What `docs/generate_….py` rewrites."""
 SLOWER = (
     "faults",
@@ -174,6 +175,15 @@ def vsix(_: list[str]) -> None:
     )
 
 
+def site(_: list[str]) -> None:
+    """Strict: a link that leads nowhere ends it. The theme's notice of its successor is for who maintains this."""
+    gathered = ROOT / "build" / "pages"
+    os.environ["NO_MKDOCS_2_WARNING"] = "1"
+    run(PYTHON, ROOT / "docs" / "site" / "pages.py", gathered)
+    run(PYTHON, "-m", "mkdocs", "build", "--strict", "--quiet", "-f", gathered / "mkdocs.yml")
+    print(f"open {ROOT / 'build' / 'site' / 'index.html'}")
+
+
 def generate(_: list[str]) -> None:
     run(PYTHON, "-P", "-m", "dspec.grammar.table")
     for page in PAGES:
@@ -202,7 +212,7 @@ def shell(arguments: list[str]) -> None:
 
 COMMANDS = {
     command.__name__: command
-    for command in (demo, test, deep, lint, fix, types, bench, build, release, vsix, generate, pins, shell)
+    for command in (demo, test, deep, lint, fix, types, bench, build, release, vsix, site, generate, pins, shell)
 }
 
 

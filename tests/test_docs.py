@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from generators import generator
 from own_functions import Equipped
+from pages import USER_PAGES, blocks
 from programs import chat
 
 from dspec.compiler.check.analysis import analyse
@@ -19,11 +20,6 @@ from dspec.runtime.tools.toolbox import Toolbox
 
 ROOT = Path(__file__).resolve().parent.parent
 reference = generator("reference")
-PAGES = [
-    ROOT / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
-    *sorted((ROOT / "examples").rglob("README.md")),
-]
 FENCE = re.compile(r"^```dspec\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MODULE = re.compile(r"^```python\n# (\w+\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 """Python that a page shows as a file beside its snippets."""
@@ -41,11 +37,12 @@ README_ROWS = {
 
 
 def snippets() -> list[tuple[str, str]]:
+    """Blocks that are whole by themselves. `test_pages.py` follows the page that builds a file up."""
     return [
-        (f"{page.relative_to(ROOT)}:{text[: match.start()].count(chr(10)) + 1}", match[1])
-        for page in PAGES
-        for text in [page.read_text(encoding="utf-8")]
-        for match in FENCE.finditer(text)
+        (block.name, block.text)
+        for page in USER_PAGES
+        for block in blocks(page)
+        if block.language == "dspec" and not block.mark and page.name != "getting-started.md"
     ]
 
 
@@ -74,7 +71,7 @@ def test_pictures_are_shown_and_small() -> None:
     pictures = sorted((ROOT / "docs" / "pictures").iterdir())
     shown = {
         match[1].removeprefix("docs/")
-        for page in PAGES
+        for page in USER_PAGES
         for match in re.finditer(r"!\[.+\]\((\S+)\)", page.read_text(encoding="utf-8"))
     }
     assert {f"pictures/{picture.name}" for picture in pictures} == shown
@@ -105,7 +102,7 @@ async def test_the_module_in_python_runs(tmp_path: Path) -> None:
     assert len(outcome.trace) == 7
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+@pytest.mark.parametrize("page", USER_PAGES, ids=[str(page.relative_to(ROOT)) for page in USER_PAGES])
 def test_every_link_leads_somewhere(page: Path) -> None:
     for match in LINK.finditer(page.read_text(encoding="utf-8")):
         assert (page.parent / match[1]).exists(), match[0]
@@ -130,3 +127,8 @@ def test_every_function_block_and_optimizer_is_documented() -> None:
 def test_the_map_names_every_file_as_it_is() -> None:
     made = generator("map")
     assert made.MAP.read_text(encoding="utf-8") == made.map_text(), "run `python3.11 dev.py generate`"
+
+
+def test_the_commands_are_the_command_lines_own() -> None:
+    made = generator("commands")
+    assert made.PAGE.read_text(encoding="utf-8") == made.page(), "run `python3.11 dev.py generate`"

@@ -1,4 +1,4 @@
-"""`dspc export`: a program in another tool's format."""
+"""`dspc export`: a program in another tool's format, or as an artifact without a compile."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 from dspec.runtime.errors import ArtifactError
 
-from .console import Exit, fail, print_json, stderr
+from .console import Exit, fail, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,6 +26,7 @@ class ExportFormat(StrEnum):
     DSPY = "dspy"
     MESSAGES = "messages"
     OPENAI_JSONL = "openai-jsonl"
+    ARTIFACT = "artifact"
 
 
 def export(
@@ -39,7 +40,8 @@ def export(
         ExportFormat,
         typer.Option(
             help="`dspy`: what `Module.load` of DSPy 3.4 reads, and, with `-o NAME.py`, the module itself. "
-            "`messages`: the prompt for inputs. `openai-jsonl`: a chat a line, for the rows of a file.",
+            "`messages`: the prompt for inputs. `openai-jsonl`: a chat a line, for the rows of a file. "
+            "`artifact`: a source's program as it stands, for applications to load.",
             show_default=False,
         ),
     ],
@@ -74,7 +76,12 @@ def export(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write it; standard output unless said.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where to write it; unless said standard output, and an artifact to `compiled/NAME.dspc.json`.",
+        ),
     ] = None,
 ) -> None:
     """Write a program for another tool. What that tool has no word for is named, and the exit code is 1."""
@@ -86,6 +93,8 @@ def export(
             _messages(program, inputs or [], _only(predictor), output)
         case ExportFormat.OPENAI_JSONL:
             _chats(program, rows, _only(predictor), output)
+        case ExportFormat.ARTIFACT:
+            _artifact(program, found, target, output)
 
 
 def opened(target: Path, name: str | None) -> tuple[str, Runnable]:
@@ -159,6 +168,29 @@ def _chats(program: Runnable, rows: Path | None, predictor: str | None, output: 
     for one in said:
         stderr().print(f"note: {one}", markup=False)
     _leave_saying(_media(program, predictor))
+
+
+def _artifact(program: Runnable, name: str, source: Path, output: Path | None) -> None:
+    from dspec.runtime.artifact.artifact import Artifact, write_artifact
+
+    from ..compile.provenance import imported_from
+
+    if source.suffix != ".dspec":
+        fail(f"{source} is an artifact already", code=Exit.USAGE)
+    place = output or source.resolve().parent / "compiled" / f"{name}.dspc.json"
+    if place.exists():
+        fail(
+            f"{place} is there already, and may have been compiled",
+            help="remove it, or name another place with `--output`",
+            code=Exit.USAGE,
+        )
+    note = f"written from {source.name} as it stands: nothing was tuned, and nothing scored"
+    made = Artifact(name=name, program=program, provenance=imported_from(program, program), notes=(note,))
+    try:
+        write_artifact(place, made)
+    except OSError as error:
+        fail(f"{place} cannot be written: {error.strerror or error}", code=Exit.USAGE)
+    stdout().print(f"wrote {place}", markup=False)
 
 
 def _media(program: Runnable, predictor: str | None) -> list[str]:

@@ -309,6 +309,11 @@ def _line(value: JsonValue) -> str:
 def read_artifact(path: Path, *, keys_given: Callable[[str], bool] = lambda _: False) -> Artifact:
     """The artifact in a file; `keys_given` says of a model's name that the reader names the variable with its key, so
     that the file's own is dropped. Raises ArtifactError that says what is wrong, and where in the file."""
+    if path.suffix == ".dspec":
+        raise ArtifactError(
+            f"{path} is a source, and what is loaded is an artifact",
+            help=f"`dspc compile {path}` writes one; of a program as it stands, `dspc export {path} --to artifact`",
+        )
     try:
         return parse_artifact(read_regular(path, MAX_BYTES), path.parent, keys_given=keys_given)
     except ArtifactError as error:

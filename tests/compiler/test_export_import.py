@@ -94,6 +94,32 @@ def exported(folder: Path, name: str) -> tuple[str, list[str], int]:
     return text, lost, done.code
 
 
+def test_a_program_as_it_stands_is_loaded_by_applications(project: Path) -> None:
+    place = project / "compiled" / "plain.dspc.json"
+    write = ("export", "main.dspec", "plain", "--to", "artifact")
+    done = dspc(*write, cwd=project)
+    assert (done.code, done.out.strip()) == (0, f"wrote {place}")
+    analysis = analyse(project / "main.dspec")
+    assert analysis.project is not None
+    artifact = read_artifact(place)
+    assert artifact.program == analysis.project.programs["plain"]
+    assert artifact.scores == {}
+    assert artifact.notes == ("written from main.dspec as it stands: nothing was tuned, and nothing scored",)
+
+    before = place.read_bytes()
+    again = dspc(*write, cwd=project)
+    assert (again.code, "is there already, and may have been compiled" in again.err) == (2, True)
+    assert place.read_bytes() == before
+    other = project / "other.dspc.json"
+    assert dspc(*write, "-o", other, cwd=project).code == 0
+    assert other.read_bytes() == before
+    of_artifact = dspc("export", other, "--to", "artifact", cwd=project)
+    assert (of_artifact.code, "is an artifact already" in of_artifact.err) == (2, True)
+    with pytest.raises(ArtifactError, match=r"main\.dspec is a source") as told:
+        read_artifact(project / "main.dspec")
+    assert "--to artifact" in (told.value.help or "")
+
+
 def test_a_program_for_dspy(project: Path) -> None:
     text, lost, code = exported(project, "simple")
     assert "from tools import search\n" in text
