@@ -212,7 +212,22 @@ def shell(arguments: list[str]) -> None:
 
 COMMANDS = {
     command.__name__: command
-    for command in (demo, test, deep, lint, fix, types, bench, build, release, vsix, site, generate, pins, shell)
+    for command in (
+        demo,
+        test,
+        deep,
+        lint,
+        fix,
+        types,
+        bench,
+        build,
+        release,
+        vsix,
+        site,
+        generate,
+        pins,
+        shell,
+    )
 }
 
 

@@ -91,7 +91,7 @@ def watch_drift(
 def _recorded(path: Path, program: str | None, name: str, last: int | None) -> tuple[list[Row], list[float]]:
     """The inputs of a program's calls, and the scores that were given to them. Where nobody says which program is meant it is the
     one of that `name`, or the only one."""
-    from dspec.runtime.running.recording.reading import NotRecorded, RecordedCalls
+    from dspec.runtime.running.recording.reading import NoRecordFile, RecordedCalls
 
     from ..data.tables import MAX_ROWS, parse_json
 
@@ -107,10 +107,10 @@ def _recorded(path: Path, program: str | None, name: str, last: int | None) -> t
                 try:
                     inputs = parse_json(call.inputs)
                 except ValueError as error:
-                    raise NotRecorded(f"is damaged: call {call.number} is not JSON: {error}") from None
+                    raise NoRecordFile(f"is damaged: call {call.number} is not JSON: {error}") from None
                 if isinstance(inputs, dict):
                     calls.append((inputs, None if call.said is None else call.said.score))
-    except NotRecorded as error:
+    except NoRecordFile as error:
         fail(f"{path} {error}", code=Exit.USAGE)
     return [inputs for inputs, _ in calls], [score for _, score in calls if score is not None]
 

@@ -35,7 +35,7 @@ _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-class DataFile(BufferedReader):
+class PlacedFile(BufferedReader):
     """An open file that knows where it really lies, for what has to be opened by its name once more."""
 
     def __init__(self, place: Path, descriptor: int | None = None) -> None:
@@ -43,7 +43,7 @@ class DataFile(BufferedReader):
         self.place = place
 
 
-def open_inside(path: str, folder: Path, root: Path | None = None) -> DataFile:
+def open_inside(path: str, folder: Path, root: Path | None = None) -> PlacedFile:
     """Open `path`, relative to `folder`, for reading bytes. Raises DataError (`unreadable`, `outside`).
 
     `root` bounds where the file may really lie, links resolved; without it that is the project
@@ -60,7 +60,7 @@ def open_inside(path: str, folder: Path, root: Path | None = None) -> DataFile:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise unreadable(f"data file `{path}` is not a regular file")
-    return DataFile(real, descriptor)
+    return PlacedFile(real, descriptor)
 
 
 def resolve_inside(path: str, folder: Path, root: Path | None = None) -> Path:

@@ -28,7 +28,7 @@ from dspec.runtime.artifact.artifact import Artifact, write_artifact
 from dspec.runtime.errors import ConfigurationError, InputError
 from dspec.runtime.models.background import shutdown
 from dspec.runtime.running.recording import recorder as recorders
-from dspec.runtime.running.recording.reading import NotRecorded, RecordedCalls
+from dspec.runtime.running.recording.reading import NoRecordFile, RecordedCalls
 from dspec.runtime.schema.lms import LM
 from dspec.runtime.schema.types import BOOL, STR, OneOf
 
@@ -493,7 +493,7 @@ def test_files_of_others_are_read_by_nobody(tmp_path: Path) -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as database:
             for one in statements:
                 database.execute(one)
-        with pytest.raises(NotRecorded) as caught, RecordedCalls(path) as calls:
+        with pytest.raises(NoRecordFile) as caught, RecordedCalls(path) as calls:
             list(calls.calls())
         return str(caught.value)
 
@@ -509,11 +509,11 @@ def test_files_of_others_are_read_by_nobody(tmp_path: Path) -> None:
     )
     (tmp_path / "text").write_text("no database, but long enough to be one" * 9)
     (tmp_path / "empty").touch()
-    with pytest.raises(NotRecorded, match="is no SQLite file"):
+    with pytest.raises(NoRecordFile, match="is no SQLite file"):
         RecordedCalls(tmp_path / "text")
-    with pytest.raises(NotRecorded, match="none of recorded calls"):
+    with pytest.raises(NoRecordFile, match="none of recorded calls"):
         RecordedCalls(tmp_path / "empty")
-    with pytest.raises(NotRecorded, match="cannot be read"):
+    with pytest.raises(NoRecordFile, match="cannot be read"):
         RecordedCalls(tmp_path / "none")
 
 
@@ -532,7 +532,7 @@ def test_damage_is_told_or_read_over(tmp_path_factory: pytest.TempPathFactory, d
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path = folder / "wrong.sqlite"
     path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
-    with suppress(NotRecorded), RecordedCalls(path) as calls:
+    with suppress(NoRecordFile), RecordedCalls(path) as calls:
         calls.programs()
         assert sum(1 for _ in calls.calls()) <= 30 * 512
 
@@ -553,5 +553,5 @@ def test_a_file_is_read_while_it_is_written(tmp_path: Path) -> None:
         assert sorted(path.name for path in tmp_path.iterdir()) == before  # reading leaves nothing
         asked(p, "meanwhile")
         p.close()
-        with pytest.raises(NotRecorded, match="was written to while it was read"):
+        with pytest.raises(NoRecordFile, match="was written to while it was read"):
             list(found)

@@ -107,9 +107,9 @@ class RowSource(Struct, frozen=True):
 class FileSource(RowSource, frozen=True):
     """Rows that are a file of the project. Such files end with the source's name, unless it says how."""
 
-    read: Callable[[opening.DataFile, ir.DataSource], Table]
+    read: Callable[[opening.PlacedFile, ir.DataSource], Table]
     """The table in an open file. Raises DataError."""
-    count: Callable[[opening.DataFile, ir.DataSource], int] = lambda stream, source: count_lines(stream)
+    count: Callable[[opening.PlacedFile, ir.DataSource], int] = lambda stream, source: count_lines(stream)
     """The rows of a file that is too large to be read for a check."""
     ends: str = ""
     """How such files end, where that is not the source's name."""

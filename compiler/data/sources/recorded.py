@@ -8,13 +8,13 @@ from ..tables import Table
 from .base import FileSource, SourceParameter
 
 
-def _read(stream: opening.DataFile, source: ir.DataSource) -> Table:
+def _read(stream: opening.PlacedFile, source: ir.DataSource) -> Table:
     from .recorded_rows import recorded_table  # few projects have such files
 
     return recorded_table(stream, source)
 
 
-def _count(stream: opening.DataFile, source: ir.DataSource) -> int:
+def _count(stream: opening.PlacedFile, source: ir.DataSource) -> int:
     from .recorded_rows import recorded_count
 
     return recorded_count(stream, source)

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
-from dspec.runtime.running.recording.reading import NotRecorded, RecordedCall, RecordedCalls
+from dspec.runtime.running.recording.reading import NoRecordFile, RecordedCall, RecordedCalls
 from dspec.runtime.schema.types import JsonValue
 
 from ... import ir
 from ...project.reads import looked_at
-from ..opening import MAX_FILE_BYTES, DataFile, check_size
+from ..opening import MAX_FILE_BYTES, PlacedFile, check_size
 from ..problem import DataError, listed, quoted, unreadable
 from ..tables import BrokenRow, RawRow, RawRows, Table, parse_json
 
@@ -24,7 +24,7 @@ SCORE, COMMENT, ID = "@score", "@comment", "@id"
 """Columns of what is known of a call besides: no input and no output can be called so."""
 
 
-def recorded_table(stream: DataFile, source: ir.DataSource) -> Table:
+def recorded_table(stream: PlacedFile, source: ir.DataSource) -> Table:
     """The rows of an open file. Raises DataError where it cannot be used."""
     calls = _opened(stream, source)
     size = stream.seek(0, 2) + _beside(stream.place)
@@ -32,7 +32,7 @@ def recorded_table(stream: DataFile, source: ir.DataSource) -> Table:
     return Table(source.path, "row", False, None, _rows(calls, source, counted), counted.bytes, size)
 
 
-def recorded_count(stream: DataFile, source: ir.DataSource) -> int:
+def recorded_count(stream: PlacedFile, source: ir.DataSource) -> int:
     """How many rows there are. Raises DataError."""
     with _opened(stream, source) as calls:
         return sum(1 for _ in _chosen(calls, source))
@@ -56,7 +56,7 @@ def _beside(place: Path) -> int:
         return 0
 
 
-def _opened(stream: DataFile, source: ir.DataSource) -> RecordedCalls:
+def _opened(stream: PlacedFile, source: ir.DataSource) -> RecordedCalls:
     """The calls, of which those of one program are meant."""
     check_size(
         stream, source.path, MAX_FILE_BYTES, "record with a smaller `max_bytes`, or a `sample` of calls"
@@ -64,11 +64,11 @@ def _opened(stream: DataFile, source: ir.DataSource) -> RecordedCalls:
     looked_at(Path(f"{stream.place}-wal"))
     try:
         return RecordedCalls(stream.place)
-    except NotRecorded as error:
+    except NoRecordFile as error:
         raise _unreadable(source, error) from None
 
 
-def _unreadable(source: ir.DataSource, error: NotRecorded) -> DataError:
+def _unreadable(source: ir.DataSource, error: NoRecordFile) -> DataError:
     return unreadable(
         f"`{source.path}` {error}", "such a file is what an application writes: `load(…, record = …)`"
     )
@@ -81,12 +81,12 @@ def _chosen(calls: RecordedCalls, source: ir.DataSource) -> Iterator[RecordedCal
         for call in calls.calls():
             if call.program == program and _is_row(call, source):
                 yield call
-    except NotRecorded as error:
+    except NoRecordFile as error:
         raise _unreadable(source, error) from None
 
 
 def _program(calls: RecordedCalls, source: ir.DataSource) -> str:
-    """Whose calls are meant. Raises DataError, NotRecorded."""
+    """Whose calls are meant. Raises DataError, NoRecordFile."""
     named = source.options.get("program")
     programs = calls.programs()
     if isinstance(named, str):

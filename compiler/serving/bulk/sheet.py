@@ -25,7 +25,7 @@ from dspec.runtime.values.media import medium_kind
 from ... import ir
 from ...data.columns import typed_row
 from ...data.media import MediaFiles, is_path
-from ...data.opening import DataFile
+from ...data.opening import PlacedFile
 from ...data.sources.base import FileSource
 from ...data.sources.table import SOURCES
 from ...data.tables import BrokenRow, RawRow, Table
@@ -103,7 +103,7 @@ class Sheet:
         """How many rows there are; None where only reading them all would tell."""
         if self.kind == "json":
             return None
-        with DataFile(self.path) as file:
+        with PlacedFile(self.path) as file:
             return self._read.count(file, self._source)
 
     def check_columns(self) -> tuple[str, ...]:
@@ -168,5 +168,5 @@ class Sheet:
 
     @contextmanager
     def _open(self) -> Generator[Table]:
-        with DataFile(self.path) as file:
+        with PlacedFile(self.path) as file:
             yield self._read.read(file, self._source)

@@ -54,7 +54,7 @@
 
 (defconst dspec--sources
   ;; words: sources
-  '("csv" "jsonl" "json" "parquet" "huggingface" "python" "bm25" "embeddings" "colbert" "mcp" "http" "artifact"))
+  '("csv" "jsonl" "json" "parquet" "recorded" "huggingface" "python" "bm25" "embeddings" "colbert" "mcp" "http" "artifact"))
 
 (defconst dspec--name "[[:alpha:]_][[:alnum:]_]*")
 

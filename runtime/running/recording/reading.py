@@ -31,7 +31,7 @@ _LONGEST = 64 << 20
 _Stamp: TypeAlias = tuple[int, int, int, int]
 
 
-class NotRecorded(Exception):
+class NoRecordFile(Exception):
     """The file cannot be read; the text continues "`recorded.sqlite` …"."""
 
 
@@ -57,7 +57,7 @@ class RecordedCall(Struct, frozen=True):
 
 
 class RecordedCalls:
-    """The calls in a file, in the order in which they ended. Raises NotRecorded, on opening and while it is read."""
+    """The calls in a file, in the order in which they ended. Raises NoRecordFile, on opening and while it is read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -98,14 +98,14 @@ class RecordedCalls:
             "SELECT seq, id, program, inputs, outputs FROM calls ORDER BY seq"
         ):
             if not isinstance(number, int) or number <= before:
-                raise NotRecorded("is damaged: its calls are in no order")
+                raise NoRecordFile("is damaged: its calls are in no order")
             before = number
             key = _text(name) or ""
             yield RecordedCall(
                 number, key, _text(program) or "", _text(inputs), _text(outputs), self._said.get(key)
             )
         if self._stamp is not None and _stamp(self._path) != self._stamp:
-            raise NotRecorded("was written to while it was read: run it again")
+            raise NoRecordFile("was written to while it was read: run it again")
 
     def _open(self) -> sqlite3.Connection:
         still = "" if self._stamp is None else "&immutable=1"
@@ -135,19 +135,19 @@ class RecordedCalls:
             )
         }
         if application != APPLICATION:
-            raise NotRecorded("is an SQLite file, but none of recorded calls")
+            raise NoRecordFile("is an SQLite file, but none of recorded calls")
         if there != TABLES:
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
             if version > 1:
-                raise NotRecorded("was recorded by a newer version of dspec")
-            raise NotRecorded("has other tables than files of recorded calls have")
+                raise NoRecordFile("was recorded by a newer version of dspec")
+            raise NoRecordFile("has other tables than files of recorded calls have")
 
     def _feedback(self) -> dict[str, SaidOfCall]:
         found: dict[str, SaidOfCall] = {}
         rows = self._rows("SELECT id, score, comment, outputs FROM feedback ORDER BY seq")
         for count, (name, score, comment, outputs) in enumerate(rows):
             if count >= MOST_FEEDBACK:
-                raise NotRecorded(f"has more than {MOST_FEEDBACK:,} rows of feedback")
+                raise NoRecordFile(f"has more than {MOST_FEEDBACK:,} rows of feedback")
             said = found.setdefault(_text(name) or "", SaidOfCall())
             if isinstance(score, int | float) and 0 <= score <= 1:
                 said.score = float(score)
@@ -180,12 +180,12 @@ def _stamp(path: Path) -> _Stamp:
     return status.st_ino, status.st_size, status.st_mtime_ns, _size(Path(f"{path}{WAL}"))
 
 
-def _told(error: Exception) -> NotRecorded:
+def _told(error: Exception) -> NoRecordFile:
     text = error.strerror or str(error) if isinstance(error, OSError) else str(error)
     if "not a database" in text:
-        return NotRecorded("is no SQLite file")
+        return NoRecordFile("is no SQLite file")
     if "interrupted" in text:
-        return NotRecorded("takes too long to read: it is damaged, or far too large")
+        return NoRecordFile("takes too long to read: it is damaged, or far too large")
     if "malformed" in text or "corrupt" in text:
-        return NotRecorded("is damaged")
-    return NotRecorded(f"cannot be read: {text}")
+        return NoRecordFile("is damaged")
+    return NoRecordFile(f"cannot be read: {text}")

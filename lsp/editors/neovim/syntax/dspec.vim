@@ -33,7 +33,7 @@ syntax match dspecOptimizer /\v\.@1<!<%(LabeledFewShot|BootstrapFewShot|Bootstra
 " words: functions
 syntax match dspecFunction /\v\.@1<!<%(len|lower|upper|strip|str|contains|startswith|endswith|split|join|majority|round|abs|min|max|sum|mean|any|all|unique|first|range|matches|regex|normalize_text|exact_match|answer_exact_match|answer_passage_match|f1|squad_normalize|squad_exact_match|squad_f1|dpr_passage_match|close|reciprocal_rank|precision_at|recall_at|ndcg|number_in|json_diff|macro_f1|weighted_f1|balanced_accuracy|worst_label|percentile|semantic_f1|complete_and_grounded|llm_judge)>\ze\s*\(/
 " words: sources
-syntax match dspecSource /\v\.@1<!<%(csv|jsonl|json|parquet|huggingface|python|bm25|embeddings|colbert|mcp|http|artifact)>\ze\s*\(/
+syntax match dspecSource /\v\.@1<!<%(csv|jsonl|json|parquet|recorded|huggingface|python|bm25|embeddings|colbert|mcp|http|artifact)>\ze\s*\(/
 syntax match dspecFunction /\v\.@1<!<%(env|column)>\ze\s*\(/
 
 " words: items

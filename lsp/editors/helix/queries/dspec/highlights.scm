@@ -42,7 +42,7 @@
   (#any-of? @function.builtin "len" "lower" "upper" "strip" "str" "contains" "startswith" "endswith" "split" "join" "majority" "round" "abs" "min" "max" "sum" "mean" "any" "all" "unique" "first" "range" "matches" "regex" "normalize_text" "exact_match" "answer_exact_match" "answer_passage_match" "f1" "squad_normalize" "squad_exact_match" "squad_f1" "dpr_passage_match" "close" "reciprocal_rank" "precision_at" "recall_at" "ndcg" "number_in" "json_diff" "macro_f1" "weighted_f1" "balanced_accuracy" "worst_label" "percentile" "semantic_f1" "complete_and_grounded" "llm_judge"))
 ((call callee: (identifier) @function.builtin)
   ; words: sources
-  (#any-of? @function.builtin "csv" "jsonl" "json" "parquet" "huggingface" "python" "bm25" "embeddings" "colbert" "mcp" "http" "artifact"))
+  (#any-of? @function.builtin "csv" "jsonl" "json" "parquet" "recorded" "huggingface" "python" "bm25" "embeddings" "colbert" "mcp" "http" "artifact"))
 ((call callee: (identifier) @constructor)
   ; words: strategies
   (#any-of? @constructor "Predict" "ChainOfThought" "ReAct" "ProgramOfThought" "CodeAct" "RLM" "MultiChainComparison" "BestOfN" "Refine" "Majority" "python"))
