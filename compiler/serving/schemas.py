@@ -103,7 +103,7 @@ class SchemaWriter:
         properties: dict[str, JsonValue] = {
             field.name: _described(self.of(field.type), field.description) for field in (*outputs, *inputs)
         }
-        either = [
+        either: list[JsonValue] = [
             {"anyOf": [{"required": [field.name]} for field in part]} if part else {"not": {}}
             for part in (inputs, outputs)
         ]

@@ -51,7 +51,7 @@ class Score(Frozen):
     n: int
     aggregates: tuple[str, ...] = Field((), exclude_if=lambda aggregates: not aggregates)
     """What the score is made of, once for all rows (`macro_f1`); none where it is the mean of the rows' scores."""
-    corrected: float | None = Field(None, exclude_if=lambda corrected: corrected is None)
+    corrected: float | None = Field(default=None, exclude_if=lambda corrected: corrected is None)
     """The score without the luck of the program's having been chosen by it, on these rows; None where there is none."""
 
     @property

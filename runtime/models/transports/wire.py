@@ -20,7 +20,7 @@ from typing import Protocol, cast
 from urllib.parse import quote, unquote, urlsplit
 
 import httptools
-from aiohappyeyeballs import start_connection
+from aiohappyeyeballs import start_connection  # pyright: ignore[reportUnknownVariableType]
 from msgspec import Struct
 
 from ...errors import ConfigurationError
