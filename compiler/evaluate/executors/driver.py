@@ -34,6 +34,7 @@ from ..meter import PaidMeter, metered
 from ..store import RunResult, read_run, runtime_fingerprint
 from . import wire
 from .peer import Peer
+from .processes import LineProcess, OpenHost, ProcessOrder, start_here, start_there
 from .worker import GATHERING, file_digest
 
 _LOG = logging.getLogger("dspec")
@@ -76,8 +77,9 @@ class Workers:
     Life cycle: an async context, around that of the engine.
     """
 
-    def __init__(self, open_link: OpenLink, number: int) -> None:
+    def __init__(self, open_link: OpenLink, number: int, open_host: OpenHost | None = None) -> None:
         self._open_link = open_link
+        self._open_host = open_host
         self._number = number
         self._seats: list[_Seat] = []
         self._changed = asyncio.Event()
@@ -178,6 +180,11 @@ class Workers:
             raise WorkerLost(f"the worker that was asking is gone: {lost}") from None
         finally:
             seat.attempts -= 1
+
+    async def process(self, order: ProcessOrder) -> LineProcess:
+        """One that works for long on a machine of its own, such as a training (`processes`). Raises OSError,
+        ConfigurationError."""
+        return await (start_here(order) if self._open_host is None else start_there(self._open_host, order))
 
     def moved(self, here: OpenTool, tool: Tool, ground: Ground) -> OpenTool:
         """The project's function, called by workers on whose machines it is (`toolbox.Toolbox`)."""
