@@ -85,7 +85,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         serving.join()
 
 
-def test_the_small_model_does_for_nothing_what_the_large_one_did_for_money(project: Project) -> None:
+def test_the_small_model_does_for_nothing_what_the_large_one_did_for_money(
+    project: Project, tmp_path: Path
+) -> None:
     told, usd, calls = project.spent("compile", "distilled.dspec", "taught")
     (taught,) = told["compiled"]
     assert calls > 0
@@ -101,11 +103,14 @@ def test_the_small_model_does_for_nothing_what_the_large_one_did_for_money(proje
     (trained,) = artifact(project.folder, "distilled")["provenance"]["training"]
     assert (trained["rows"], trained["cost_usd"]) == (200, 0.0)
 
-    _, usd, calls = project.spent("eval", "distilled.dspec", "large_side")
+    # Where no answer is kept, and the artifacts are.
+    fresh = Project(tmp_path / "notes", project.url)
+    shutil.copytree(project.folder, fresh.folder, ignore=shutil.ignore_patterns(".dspec"))
+    _, usd, calls = fresh.spent("eval", "distilled.dspec", "large_side")
     each = usd / calls
     assert calls == 60
     assert each > 0
-    _, usd, calls = project.spent("eval", "distilled.dspec", "small_side")
+    _, usd, calls = fresh.spent("eval", "distilled.dspec", "small_side")
     assert (usd, calls) == (0.0, 0)
     # Without demos in what the student learns from, teaching costs as much as that many answers of the large model.
     assert teaching / each == pytest.approx(200, rel=0.05)
