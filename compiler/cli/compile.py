@@ -155,6 +155,7 @@ async def compile_all(
     """
     from ..compile.pipeline import compile_block
     from ..evaluate.eventlog import both, calls
+    from ..evaluate.executors.processes import start_here
     from .progress import reporting
     from .session import open_session
 
@@ -182,6 +183,7 @@ async def compile_all(
                         store=session.store,
                         report=both(report, observers),
                         execute=session.execute,
+                        start=start_here if workers is None else workers.process,
                     )
                 results.append(done)
                 if job is jobs[-1] and all(one.whole for one in results):

@@ -143,7 +143,7 @@ async def open_session(
     async with held(state / "lock", _say_waiting):
         with Ledger(state / "ledger.sqlite") as ledger, Store(state / "evaluations.sqlite") as store:
             async with (
-                project_tools(path, tools, ledger) if tools else nullcontext() as toolbox,
+                project_tools(path, tools, ledger, workers) if tools else nullcontext() as toolbox,
                 Engine(
                     threads=threads,
                     ledger=ledger,
@@ -185,12 +185,15 @@ def _named(attempt: str, path: Path) -> str:
     return f"{attempt} {path.resolve()}"
 
 
-def project_tools(path: Path, tools: Sequence[Tool], ledger: Ledger | None) -> Toolbox:
+def project_tools(
+    path: Path, tools: Sequence[Tool], ledger: Ledger | None, workers: Workers | None = None
+) -> Toolbox:
     """What calls the tools that the project of `path` declares, and no other: whoever runs a command there runs the
     project's code, and never that of an artifact which came from elsewhere."""
     from dspec.runtime.tools.toolbox import Toolbox  # few projects have tools
 
-    return Toolbox(project_root(path), declared=tools, isolated=True, ledger=ledger)
+    elsewhere = None if workers is None else workers.moved
+    return Toolbox(project_root(path), declared=tools, isolated=True, ledger=ledger, elsewhere=elsewhere)
 
 
 def _say_waiting(holder: str) -> None:

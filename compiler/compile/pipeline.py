@@ -20,6 +20,7 @@ from .. import ir
 from ..data.needs import compile_needs
 from ..evaluate.budget import wall_of
 from ..evaluate.events import Report
+from ..evaluate.executors.processes import StartProcess, start_here
 from ..evaluate.meter import Account, Execute, metered
 from ..evaluate.store import Store
 from ..evaluate.tasks import Halt
@@ -135,8 +136,10 @@ async def compile_block(
     store: Store,
     report: Report,
     execute: Execute = metered,
+    start: StartProcess = start_here,
 ) -> Compiled:
-    """Run the steps, select, and write the artifact; then score it with the block's evals.
+    """Run the steps, select, and write the artifact; then score it with the block's evals. `start` has the processes that
+    train checkpoints.
 
     From then on the prepared project has the result, if the compile ran to its end.
     """
@@ -146,7 +149,10 @@ async def compile_block(
     wall = wall_of(prepared.project.optimizes[job.name].budget)
     try:
         training = Training(
-            state_place(prepared.root), prepared.project.training, stopped=lambda: engine.stopped
+            state_place(prepared.root),
+            prepared.project.training,
+            stopped=lambda: engine.stopped,
+            start=start,
         )
         ran = await run_steps(
             prepared,

@@ -61,6 +61,10 @@ class OpenTool(Protocol):
     async def aclose(self) -> None: ...
 
 
+Elsewhere = Callable[[OpenTool, Tool, "Ground"], OpenTool]
+"""Has the calls of an open tool that is `movable` made by other processes."""
+
+
 class Ground(Struct, frozen=True):
     """What all tools of a toolbox share. `root` is the folder that their files are below; `isolated` says that Python
     runs in processes of its own, `declared` that the project's source names the tools, and not an artifact alone."""
@@ -106,6 +110,8 @@ class ToolSource(Struct, frozen=True):
     """Whether it runs something in the folder `Ground.root`."""
     elsewhere: bool = False
     """Whether it reaches what is no part of the project, and may give something else tomorrow."""
+    movable: bool = False
+    """Whether any process that has the folder can call it as well as this one, where Python runs in processes of its own."""
     steady: bool = False
     """Equal arguments give an equal result, and a call costs nothing. So no result need be kept, and a call may run again."""
     per_call: tuple[str, ...] = ()

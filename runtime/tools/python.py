@@ -89,6 +89,7 @@ SOURCE = ToolSource(
         ToolOption("sha256", pattern="[0-9a-f]{64}"),
     ),
     in_folder=True,
+    movable=True,
     open=_open,
     reaches=_reaches,
     called=lambda tool: f"the Python function `{text_option(tool, 'function')}`",

@@ -22,6 +22,7 @@ from ..models.protocol import Answer, ToolAnswer, ToolUse
 from ..schema.program import Tool, canonical
 from ..schema.types import JsonValue, Row
 from .base import (
+    Elsewhere,
     Ground,
     OpenTool,
     TookTooLong,
@@ -50,7 +51,8 @@ class Toolbox:
 
     `functions` stand in for tools, by their names. Any other tool that runs or reaches something may be called only
     when `allow` has just that. With `declared`, as in the project that declares them, those tools may be called and
-    no others. `root` is the folder that data files are below; with `isolated` Python runs in processes of its own.
+    no others. `root` is the folder that data files are below; with `isolated` Python runs in processes of its own, and
+    where `elsewhere` says so, on other machines: what may be called, how often and for how long is decided here all the same.
     """
 
     def __init__(
@@ -62,7 +64,9 @@ class Toolbox:
         declared: Iterable[Tool] | None = None,
         isolated: bool = False,
         ledger: Ledger | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
+        self._elsewhere = elsewhere
         self._ground = Ground(root, isolated, declared is not None)
         self._functions = functions
         self._allowed = frozenset(allow)
@@ -202,9 +206,12 @@ class Toolbox:
             return FunctionTool(function)
         try:
             async with asyncio.timeout(OPENING_SECONDS):
-                return await SOURCES[tool.source].open(tool, self._ground, use)
+                source = SOURCES[tool.source]
+                opened = await source.open(tool, self._ground, use)
         except TimeoutError:
             raise TookTooLong(OPENING_SECONDS) from None
+        moves = self._elsewhere is not None and source.movable and self._ground.isolated
+        return self._elsewhere(opened, tool, self._ground) if self._elsewhere and moves else opened
 
     def _definition(self, tool: Tool, use: ToolUse) -> JsonValue:
         """What a call depends on. Tools that have this in common are the same to call, whatever their names and descriptions."""

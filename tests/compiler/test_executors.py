@@ -19,6 +19,7 @@ from executing import Wires, workers
 from faulting import project
 from scripted import classifier, rows
 from server import FakeServer
+from tools import call, tool_of, trusting
 
 from dspec.compiler import ir
 from dspec.compiler.evaluate.budget import Wall
@@ -48,6 +49,42 @@ async def test_rays_workers_do_as_one_process_does(tmp_path: Path) -> None:
         for name, case in CASES.items():
             expected = await outcome(case, tmp_path / "here" / name, None)
             assert await outcome(case, tmp_path / "there" / name, pool) == expected, name
+
+
+@here
+async def test_a_function_is_called_where_the_folder_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that has another file leaves the call to the command; one that dies with a call is followed by another."""
+    wires, called, cut = Wires(), list[object](), list[bool]()
+    real = worker.Worker._tool
+
+    async def noted(self: Any, root: str, digest: str, *rest: Any) -> Any:
+        if cut:
+            cut.pop()
+            next(one for one in wires.opened if one.worker is self).cut()
+            await asyncio.sleep(60)
+        found = await real(self, root, digest, *rest)
+        called.append(found)
+        return found
+
+    monkeypatch.setattr(worker.Worker, "_tool", noted)
+    path = tmp_path / "own.py"
+    path.write_text("def find(query): return f'{query} is there'\n")
+    tool = tool_of(function="own:find", file="own.py")
+    async with workers(2, wires) as pool:
+        async with trusting(tmp_path, isolated=True, elsewhere=pool.moved) as toolbox:
+            assert (await call(toolbox, tool)).value == "x is there"
+            assert called.pop() == {"value": "x is there"}
+            cut.append(True)
+            assert (await call(toolbox, tool)).value == "x is there"
+            assert called.pop() == {"value": "x is there"}
+        monkeypatch.setattr(worker, "file_digest", lambda *_: "another")
+        async with trusting(tmp_path, isolated=True, elsewhere=pool.moved) as toolbox:
+            renamed = tool_of(function="own:find", file="own.py", name="other")
+            path.write_text("def find(query): return 'here'\n")
+            assert (await call(toolbox, renamed)).value == "here"
+            assert called == [None]
 
 
 async def evaluated(pool: Workers, folder: Path, server: FakeServer, count: int = 300) -> object:

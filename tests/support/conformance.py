@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from own_functions import function_module
-from programs import fields, predictor
+from programs import fields, predictor, var
 from scripted import classifier, exact, fork, pipeline, rows
 from server import Call, FakeServer
-from tools import trusting
+from tools import tool_of, trusting
 
 from dspec.compiler import ir
 from dspec.compiler.data import Example
@@ -32,7 +32,7 @@ from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.models.limits import Backoff
 from dspec.runtime.schema.ensemble import Ensemble, Majority, Runnable
-from dspec.runtime.schema.program import LM, Demo, Neighbour, Neighbours, Program
+from dspec.runtime.schema.program import LM, CallStep, Demo, Neighbour, Neighbours, Program, ToolStep
 from dspec.runtime.schema.types import STR, Row
 
 BACKOFF = Backoff(base=0.001, cap=0.01)
@@ -41,6 +41,22 @@ async def twice(question, call):
     first = await call("ask", question=question)
     second = await call("ask", question=first["answer"])
     return {"answer": f"{first['answer']} and {second['answer']}"}
+
+def find(text):
+    import os, time
+    number = int(text.split()[1])
+    print("searching", number)
+    if number % 7 == 1:
+        raise LookupError(f"nothing like {text}")
+    if number % 7 == 2:
+        return number
+    if number % 7 == 3:
+        return "x" * 500
+    if number == 4:
+        os._exit(3)
+    if number == 5:
+        time.sleep(60)
+    return f"found {text}" + chr(0xDCE9)
 """
 
 
@@ -88,7 +104,9 @@ class Bench:
         (self.folder / "own.py").write_text(FUNCTION)
         workers = self.workers
         async with (
-            trusting(self.folder, isolated=True) as toolbox,
+            trusting(
+                self.folder, isolated=True, ledger=self.ledger, elsewhere=workers and workers.moved
+            ) as toolbox,
             Engine(
                 threads=threads,
                 ledger=self.ledger,
@@ -190,6 +208,28 @@ async def functions(bench: Bench) -> object:
         return [repr(found), repr(evaluator.spent)]
 
 
+async def tools(bench: Bench) -> object:
+    """A function of the project that a step calls: what it gives, and each way in which it fails."""
+    found: list[object] = []
+    for settings in ({}, {"pure": True}, {"retry": 1}):
+        tool = tool_of(
+            inputs=fields(text=STR),
+            function="own:find",
+            file="own.py",
+            timeout=3.0,
+            max_result=400,
+            **settings,
+        )
+        program = pipeline()
+        _, second = program.steps
+        step = ToolStep(name="first", tool="search", arguments={"text": var("text")})
+        assert isinstance(second, CallStep)
+        second = second.model_copy(update={"arguments": {**second.arguments, "gist": var("first")}})
+        program = program.model_copy(update={"steps": (step, second), "tools": {"search": tool}})
+        found.append(await bench.found(bench.on(program), rows(15), on_error="score_zero"))
+    return found
+
+
 async def attempts(bench: Bench) -> object:
     program = bench.on(classifier())
     async with bench.evaluator() as evaluator:
@@ -262,6 +302,7 @@ CASES: Mapping[str, Case] = {
         votes,
         neighbours,
         functions,
+        tools,
         attempts,
         wall,
         remembered,

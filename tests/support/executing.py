@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from dspec.compiler.evaluate.executors.driver import LinkLost, Workers
+from dspec.compiler.evaluate.executors.processes import OpenHost
 from dspec.compiler.evaluate.executors.worker import Worker
 
 
@@ -69,6 +70,8 @@ class Wires:
 
 
 @asynccontextmanager
-async def workers(number: int = 2, wires: Wires | None = None) -> AsyncIterator[Workers]:
-    async with Workers((wires or Wires()).open, number) as opened:
+async def workers(
+    number: int = 2, wires: Wires | None = None, host: OpenHost | None = None
+) -> AsyncIterator[Workers]:
+    async with Workers((wires or Wires()).open, number, host) as opened:
         yield opened

@@ -22,18 +22,20 @@ from msgspec import Struct
 from dspec.runtime.errors import ConfigurationError, WorkerLost
 from dspec.runtime.models.compact import compact
 from dspec.runtime.models.endpoints import Endpoint, Kind
-from dspec.runtime.models.protocol import Answer, Request, Transport
+from dspec.runtime.models.protocol import Answer, Request, ToolUse, Transport
 from dspec.runtime.models.transports import open_transport
 from dspec.runtime.schema.identity import Same
-from dspec.runtime.schema.program import Program
-from dspec.runtime.schema.types import Row
+from dspec.runtime.schema.program import Program, Tool
+from dspec.runtime.schema.types import JsonValue, Row
+from dspec.runtime.tools.base import Ground, OpenTool, ToolProblem
 from dspec.runtime.values.media import media_in
 
 from ..meter import PaidMeter, metered
 from ..store import RunResult, read_run, runtime_fingerprint
 from . import wire
 from .peer import Peer
-from .worker import GATHERING
+from .processes import LineProcess, OpenHost, ProcessOrder, start_here, start_there
+from .worker import GATHERING, file_digest
 
 _LOG = logging.getLogger("dspec")
 TRIES = 4
@@ -75,8 +77,9 @@ class Workers:
     Life cycle: an async context, around that of the engine.
     """
 
-    def __init__(self, open_link: OpenLink, number: int) -> None:
+    def __init__(self, open_link: OpenLink, number: int, open_host: OpenHost | None = None) -> None:
         self._open_link = open_link
+        self._open_host = open_host
         self._number = number
         self._seats: list[_Seat] = []
         self._changed = asyncio.Event()
@@ -177,6 +180,39 @@ class Workers:
             raise WorkerLost(f"the worker that was asking is gone: {lost}") from None
         finally:
             seat.attempts -= 1
+
+    async def process(self, order: ProcessOrder) -> LineProcess:
+        """One that works for long on a machine of its own, such as a training (`processes`). Raises OSError,
+        ConfigurationError."""
+        return await (start_here(order) if self._open_host is None else start_there(self._open_host, order))
+
+    def moved(self, here: OpenTool, tool: Tool, ground: Ground) -> OpenTool:
+        """The project's function, called by workers on whose machines it is (`toolbox.Toolbox`)."""
+        try:
+            digest = file_digest(ground.root, tool)
+        except (OSError, ToolProblem):
+            return here  # it says what is wrong where it is called
+        return _OnWorkers(self, here, str(ground.root.resolve()), digest, ground.declared)
+
+    async def try_tool(
+        self, root: str, digest: str, declared: bool, tool: Tool, arguments: Row
+    ) -> dict[str, Any] | None:
+        """One try, by whichever worker has the least to do: a value, or a problem; None where it lacks the function. Raises
+        ConfigurationError where workers are lost with it again and again."""
+        last = ""
+        for _ in range(TRIES):
+            seat = await self._seat()
+            seat.attempts += 1
+            try:
+                return await seat.peer.ask("tool", root, digest, declared, wire.model_text(tool), arguments)
+            except LinkLost as lost:
+                last = str(lost)
+            finally:
+                seat.attempts -= 1
+        raise ConfigurationError(
+            f"a call of the tool `{tool.name}` lost its worker {TRIES} times: {last}",
+            help="every answer so far is kept; without `--engine` the command calls it itself",
+        )
 
     def _told(self, program: Program) -> _Told:
         """The program with every row of its index: which one a run is not shown is said with the run. So programs that differ
@@ -312,6 +348,28 @@ class Workers:
         if meter is None:
             raise asyncio.CancelledError  # whoever wanted the run has left
         return meter
+
+
+class _OnWorkers:
+    """A function of the project that workers call. What asks back while it runs is called here, where the run is that it asks;
+    so is what a worker's machine does not have, or has otherwise."""
+
+    def __init__(self, workers: Workers, here: OpenTool, root: str, digest: str, declared: bool) -> None:
+        self._workers = workers
+        self._here = here
+        self._place = root, digest, declared
+
+    async def call(self, tool: Tool, arguments: Row, use: ToolUse) -> JsonValue:
+        if use.answer is None:
+            found = await self._workers.try_tool(*self._place, tool, arguments)
+            if found is not None:
+                if (problem := found.get("problem")) is not None:
+                    raise wire.problem_in(problem)
+                return cast("JsonValue", found["value"])
+        return await self._here.call(tool, arguments, use)
+
+    async def aclose(self) -> None:
+        await self._here.aclose()
 
 
 class _Told(Struct, frozen=True):

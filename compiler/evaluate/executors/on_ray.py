@@ -15,7 +15,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
@@ -25,6 +25,7 @@ from typing import Any
 from dspec.runtime.errors import ConfigurationError
 
 from .driver import LinkLost, WorkerLink, Workers
+from .processes import HostLink, HostLost, ProcessHost
 from .worker import Worker
 
 _STARTS = 3
@@ -48,6 +49,10 @@ _OWN = {
 }
 """Of a Ray that we start."""
 _PREFIX = "dspc-ray-"
+_ENDING = 10.0
+"""Seconds for a host's process to end by itself."""
+_PLACING = 900.0
+"""Seconds that a training waits for a machine."""
 
 
 @asynccontextmanager
@@ -61,7 +66,7 @@ async def on_ray(address: str, number: int | None) -> AsyncGenerator[Workers]:
         ray, found = await asyncio.wrap_future(thread.call(lambda: _start(address, number)))
         try:
             actor: Any = ray.remote(num_cpus=1, max_restarts=0, max_concurrency=8)(Worker)
-            async with Workers(lambda: _open(ray, actor), number or found) as workers:
+            async with Workers(lambda: _open(ray, actor), number or found, lambda: _host(ray)) as workers:
                 yield workers
         finally:
             await asyncio.wrap_future(thread.call(ray.shutdown))
@@ -209,6 +214,58 @@ async def _open(ray: Any, actor: Any) -> WorkerLink:
         return _RayLink(ray, actor.remote())
     except Exception as error:  # noqa: BLE001  # of a dozen kinds: the cluster may be back, or be given up
         raise LinkLost(_line(error)) from None
+
+
+async def _host(ray: Any) -> HostLink:
+    """A machine for a training: one with a GPU that is free, where the cluster has any."""
+    gpus = 1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0
+    actor = ray.remote(num_cpus=0, num_gpus=gpus, max_restarts=0, max_concurrency=8)(ProcessHost)
+    return _RayHost(ray, actor.remote())
+
+
+class _RayHost:
+    def __init__(self, ray: Any, handle: Any) -> None:
+        self._ray = ray
+        self._handle = handle
+
+    async def start(
+        self, module: str, log: str, environment: Mapping[str, str | None], folders: list[str]
+    ) -> tuple[int, str] | None:
+        try:
+            async with asyncio.timeout(_PLACING):
+                return await self._handle.start.remote(module, log, dict(environment), folders)
+        except TimeoutError:
+            raise ConfigurationError(
+                f"no worker was free for a training for {_PLACING:.0f} s",
+                help="every answer so far is kept; see who has the cluster's GPUs (`ray status`)",
+            ) from None
+        except self._ray.exceptions.RayTaskError as error:
+            raise OSError(_line(error)) from None
+        except self._ray.exceptions.RayError as error:
+            raise HostLost(_line(error)) from None
+
+    async def send(self, line: bytes) -> None:
+        await self._asked(self._handle.send, line)
+
+    async def heard(self) -> bytes:
+        return await self._asked(self._handle.heard)
+
+    async def code(self) -> int | None:
+        return await self._asked(self._handle.code)
+
+    async def aclose(self) -> None:
+        with suppress(HostLost):
+            await asyncio.wait([asyncio.ensure_future(self._asked(self._handle.aclose))], timeout=_ENDING)
+        with suppress(self._ray.exceptions.RayError):
+            self._ray.kill(self._handle, no_restart=True)
+
+    async def _asked(self, method: Any, *parts: Any) -> Any:
+        try:
+            return await method.remote(*parts)
+        except self._ray.exceptions.RayTaskError as error:
+            raise ValueError(_line(error)) from None
+        except self._ray.exceptions.RayError as error:
+            raise HostLost(_line(error)) from None
 
 
 class _RayLink:

@@ -27,8 +27,9 @@ from dspec.runtime.schema.lms import LM
 from dspec.runtime.schema.program import Record, Tool
 from dspec.runtime.schema.types import JsonValue
 from dspec.runtime.schema.usage import Flaws, Spent, Usage
+from dspec.runtime.tools.base import TookTooLong, ToolProblem, Undeclared
 
-WIRE = 1
+WIRE = 2
 """Goes up with every change of what crosses: both ends must have the same."""
 
 _TOOL = TypeAdapter(Tool)
@@ -135,6 +136,24 @@ def tool_answer_out(given: ToolAnswer) -> Any:
 def tool_answer_in(told: list[Any]) -> ToolAnswer:
     value, error, late, undeclared, notes = told
     return ToolAnswer(value, error, late, undeclared, tuple(notes))
+
+
+_PROBLEMS: dict[str, type[ToolProblem]] = {
+    kind.__name__: kind for kind in (ToolProblem, TookTooLong, Undeclared)
+}
+
+
+def problem_out(problem: ToolProblem) -> list[str]:
+    return [type(problem).__name__, problem.message, problem.note]
+
+
+def problem_in(told: list[str]) -> ToolProblem:
+    """Why a try of a tool failed, as it was raised."""
+    kind, message, note = told
+    found = _PROBLEMS[kind]
+    problem = found.__new__(found)
+    ToolProblem.__init__(problem, message, note=note)
+    return problem
 
 
 def endpoint_out(endpoint: Endpoint) -> Any:

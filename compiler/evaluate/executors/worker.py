@@ -2,7 +2,7 @@
 
 A worker has no ledger, no limits, no budget. What a program asks of a model goes to the driver, whose engine sees whether that is
 known, waits for its turn and for room in the budget; where a request is to leave, any worker is told to send it, once. So
-the worker does what costs CPU: prompts, reading answers, HTTP, providers' libraries.
+the worker does what costs CPU: prompts, reading answers, HTTP, providers' libraries, functions of the project.
 """
 
 from __future__ import annotations
@@ -14,17 +14,21 @@ import itertools
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
 
 from dspec.runtime.models.calls import Completion, Purse
-from dspec.runtime.models.protocol import Answering, Request, ToolAnswer, Transport
+from dspec.runtime.models.protocol import Answering, Request, ToolAnswer, ToolUse, Transport
 from dspec.runtime.models.transports import open_transport
 from dspec.runtime.schema.program import LM, Program, Record, Tool
 from dspec.runtime.schema.types import Row
+from dspec.runtime.tools.base import Ground, OpenTool, ToolProblem, plain, text_option
+from dspec.runtime.tools.files import inside
+from dspec.runtime.tools.table import SOURCES
 
 from ..meter import PaidMeter, metered
 from ..store import RunResult, runtime_fingerprint
@@ -34,6 +38,19 @@ from .peer import Peer
 GATHERING = 0.004
 """Seconds for which either end gathers messages before they leave together: each delivery costs as much as ten of them, and a
 model takes a hundred times as long."""
+
+
+def file_digest(root: Path, tool: Tool) -> str:
+    """Of the bytes of the file that a function is in. Raises OSError, ToolProblem."""
+    return hashlib.sha256(inside(text_option(tool, "file"), root).read_bytes()).hexdigest()
+
+
+async def _no_vectors(_: Sequence[str]) -> list[list[float]]:
+    raise ToolProblem("it has no model")
+
+
+_USE = ToolUse(None, _no_vectors, MappingProxyType({}))
+"""What a function uses of a run that asks nothing back."""
 
 
 class _Answering(Struct, frozen=True):
@@ -54,6 +71,7 @@ class Worker:
         self._closing: set[asyncio.Task[None]] = set()
         self._answering: dict[int, _Answering] = {}
         self._numbers = itertools.count()
+        self._functions: dict[tuple[str, ...], OpenTool] = {}
         self._peer = Peer(
             self._send,
             asked={
@@ -61,6 +79,7 @@ class Worker:
                 "open": self._open,
                 "run": self._run,
                 "attempt": self._attempt,
+                "tool": self._tool,
                 "answer": self._answer,
             },
             told={"program": self._program, "forget": self._forget, "close": self._close},
@@ -82,6 +101,9 @@ class Worker:
         for transport in self._transports.values():
             await transport.aclose()
         self._transports = {}
+        for opened in self._functions.values():
+            await opened.aclose()
+        self._functions = {}
 
     def _send(self, line: bytes) -> None:
         self._outbox.append(line)
@@ -129,6 +151,30 @@ class Worker:
 
     async def _attempt(self, number: int, request: list[Any]) -> Any:
         return wire.answer_out(await self._transports[number].complete(wire.request_in(request)))
+
+    async def _tool(self, root: str, digest: str, declared: bool, told: str, arguments: Row) -> Any:
+        """One try of a function of the project, in a process of its own, where this machine has it as the driver has it; None
+        where it does not."""
+        tool = wire.tool_of(told)
+        opened = await self._function(Path(root), digest, tool, declared=declared)
+        if opened is None:
+            return None
+        try:
+            return {"value": plain(await opened.call(tool, arguments, _USE), tool)}
+        except ToolProblem as problem:
+            return {"problem": wire.problem_out(problem)}
+
+    async def _function(self, root: Path, digest: str, tool: Tool, *, declared: bool) -> OpenTool | None:
+        key = (str(root), digest, text_option(tool, "function"), text_option(tool, "file"))
+        if key not in self._functions:
+            try:
+                if await asyncio.to_thread(file_digest, root, tool) != digest:
+                    return None
+                opened = await SOURCES[tool.source].open(tool, Ground(root, True, declared), _USE)
+            except (OSError, ToolProblem):
+                return None
+            self._functions.setdefault(key, opened)
+        return self._functions[key]
 
     async def _answer(self, number: int, key: str, inputs: Row) -> Any:
         asking = self._answering[number]

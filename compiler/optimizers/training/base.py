@@ -12,6 +12,7 @@ from dspec.runtime.errors import DspecError
 from dspec.runtime.schema.lms import LM, TunedWeights
 
 from ... import ir
+from ...evaluate.executors.processes import StartProcess, start_here
 
 State = Literal["new", "submitted", "running", "done", "failed", "cancelled"]
 """`submitted`: whoever trains knows of it, or may. What is `failed` or `cancelled` is begun anew by the next compile."""
@@ -38,7 +39,9 @@ class TrainingJob(Struct):
     id: str = ""
     """What the provider calls the job."""
     pid: int = 0
-    """Of the process that trains."""
+    """Of the process that trains, or of the one that keeps it alive on another machine."""
+    host: str = ""
+    """The machine that trains, where it is another one."""
     model: str = ""
     """What came of it: a model string, or the name of a folder of weights."""
     trained: int | None = None
@@ -49,7 +52,7 @@ class TrainingJob(Struct):
     def begin_anew(self) -> None:
         """Forget what became of it."""
         self.state = "new"
-        self.file = self.id = self.model = self.error = ""
+        self.file = self.id = self.model = self.error = self.host = ""
         self.pid = 0
         self.trained = self.usd = None
 
@@ -74,6 +77,8 @@ class TrainingTask(Struct, frozen=True):
     save: Callable[[], None]
     tell: Callable[[str], None]
     stopped: Callable[[], bool]
+    start: StartProcess = start_here
+    """Starts what trains on machines."""
 
     @property
     def rows(self) -> Path:

@@ -1,4 +1,5 @@
-"""Training on this machine, in a process of its own: its memory, its threads and its crashes stay there.
+"""Training of checkpoints in a process of its own: its memory, its threads and its crashes stay there. It is on this machine, or
+on one of a cluster that has the same folders (`evaluate/executors/processes`).
 
 The process (`worker`) is told what to do on its standard input, and says how far it is on its standard output, one JSON
 object a line. It ends when that pipe closes, so none is left behind by a compile that was killed; what it had by then, whole
@@ -12,9 +13,9 @@ import contextlib
 import importlib.util
 import json
 import os
+import platform
 import shutil
 import signal
-import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,12 +24,17 @@ from dspec.runtime.models.checkpoints import digest_of, place_of, verified
 from dspec.runtime.schema.lms import LM
 
 from ... import ir
+from ...evaluate.executors.processes import LineProcess, ProcessOrder, StartProcess, start_here
 from .base import State, Trained, TrainingFailed, TrainingTask
 from .results import local_result
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate")
 EPOCHS = 3
-_LINE = 1 << 20
+WORKER = "dspec.compiler.optimizers.training.worker"
+_MACHINES = 4
+"""How many may be lost in one training."""
+_CANCEL = "cancel"
+"""The file in a job's folder that ends one on another machine."""
 
 
 class LocalTrainer:
@@ -63,12 +69,19 @@ class LocalTrainer:
             "seed": task.seed % 2**31,
             "settings": task.settings.model_dump(mode="json"),
         }
+        (task.folder / _CANCEL).unlink(missing_ok=True)
         task.job.state = "running"
-        async with TrainingProcess(task.folder) as worker:
-            task.job.pid = worker.pid
-            task.save()
-            await worker.send(order)
-            done = await self._followed(task, worker)
+        for left in reversed(range(_MACHINES)):
+            async with TrainingProcess(task.folder, task.start, base=folder) as worker:
+                task.job.pid, task.job.host = worker.pid, worker.where
+                task.save()
+                if worker.where:
+                    task.tell(f"{task.lm.name}: trained on {worker.where}")
+                await worker.send(order)
+                done = await self._followed(task, worker, again=left > 0)
+            if done["say"] == "done":
+                break
+            task.tell(f"{task.lm.name}: {done.get('text')}; another goes on from the last whole epoch")
         found = await asyncio.to_thread(local_result, made, task.lm.model, task.job)
         assert found.weights is not None
         task.job.model, task.job.pid = found.weights.sha256, 0
@@ -79,10 +92,13 @@ class LocalTrainer:
             task.tell(f"{left_out} rows were longer than the checkpoint takes, and left out")
         return found
 
-    async def _followed(self, task: TrainingTask, worker: TrainingProcess) -> dict[str, Any]:
-        """What the process says at its end; what it says before is told."""
+    async def _followed(self, task: TrainingTask, worker: TrainingProcess, *, again: bool) -> dict[str, Any]:
+        """What the process says at its end; what it says before is told. With `again` it may be lost, which it says then."""
+        cancelled = task.folder / _CANCEL
         while True:
-            said = await worker.heard(task.stopped)
+            said = await worker.heard(lambda: task.stopped() or cancelled.exists())
+            if said is None and cancelled.exists():
+                said = {"say": "failed", "text": "it was cancelled"}
             if said is None:
                 raise Stopped(
                     f"stopped while {task.lm.name} is trained: whole epochs are kept, and the same command goes on from there"
@@ -91,6 +107,8 @@ class LocalTrainer:
                 case "at":
                     task.tell(f"{task.lm.name}: {said.get('text')}")
                 case "done":
+                    return said
+                case "lost" if again:
                     return said
                 case _:
                     task.job.state, task.job.error = "failed", str(said.get("text"))[:300]
@@ -112,7 +130,11 @@ class LocalTrainer:
         return "running"
 
     async def cancel(self, task: TrainingTask) -> None:
-        if await self.status(task) == "running" and is_worker(task.job.pid):
+        running = await self.status(task) == "running"
+        if running and task.job.host:
+            (task.folder / _CANCEL).touch()  # for the command that keeps it alive
+            return
+        if running and is_worker(task.job.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(task.job.pid, signal.SIGTERM)
         task.job.state, task.job.pid = "cancelled", 0
@@ -126,7 +148,7 @@ TRAINER = LocalTrainer()
 def is_worker(pid: int) -> bool:
     """Whether a process is one of ours: numbers are given out again. True where nobody can tell."""
     try:
-        return b"dspec.compiler.optimizers.training.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return WORKER.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
     except FileNotFoundError:
         return not Path("/proc/self").exists()
     except OSError:
@@ -136,64 +158,51 @@ def is_worker(pid: int) -> bool:
 class TrainingProcess:
     """The process. Leaving it ends it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, start: StartProcess = start_here, *, base: Path | None = None) -> None:
+        """`base` is the checkpoint that it begins with."""
         self.log = folder / "log.txt"
-        self._process: asyncio.subprocess.Process | None = None
+        self._start = start
+        self._folders = (folder,) if base is None else (folder, base)
+        self._process: LineProcess | None = None
 
     @property
     def pid(self) -> int:
-        return 0 if self._process is None else self._process.pid
+        """Of the process that keeps it alive: itself, or what ordered it from another machine."""
+        process = self._process
+        return 0 if process is None else os.getpid() if self.where else process.pid
+
+    @property
+    def where(self) -> str:
+        """The machine, where it is another one."""
+        process = self._process
+        return "" if process is None or process.where == platform.node() else process.where
 
     async def __aenter__(self) -> TrainingProcess:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         environment = {
-            **os.environ,
             "HF_HUB_OFFLINE": "1",
             "TOKENIZERS_PARALLELISM": "false",
             "WANDB_DISABLED": "true",
             "PYTHONUNBUFFERED": "1",
+            # Ray has one thread for each of its workers, and sums over threads are others with more of them.
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
         }
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("wb") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",
-                "-m",
-                "dspec.compiler.optimizers.training.worker",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                env=environment,
-                start_new_session=True,
-                limit=_LINE,
-            )
+        self._process = await self._start(ProcessOrder(WORKER, self.log, environment, self._folders))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        process = self._process
-        if process is None:
-            return
-        if process.returncode is None:
-            if process.stdin is not None:
-                process.stdin.close()
-            try:
-                await asyncio.wait_for(process.wait(), 5)
-            except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+        if self._process is not None:
+            await self._process.aclose()
 
     async def send(self, order: dict[str, object]) -> None:
         assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        with contextlib.suppress(ConnectionError):  # what it says, or that it says nothing, tells
-            await self._process.stdin.drain()
+        await self._process.send(json.dumps(order).encode() + b"\n")
 
     async def heard(self, stopped: Any = lambda: False) -> dict[str, Any] | None:
-        """What it says next; None once somebody wants the work to end. One that ended without a word has failed."""
+        """What it says next; None once somebody wants the work to end. One that ended without a word has failed, and one that
+        went with its machine is `lost`."""
         assert self._process is not None
-        assert self._process.stdout is not None
-        reading = asyncio.ensure_future(self._process.stdout.readline())
+        reading = asyncio.ensure_future(self._process.heard())
         try:
             while not reading.done():
                 await asyncio.wait([reading], timeout=0.2)
@@ -208,7 +217,9 @@ class TrainingProcess:
         except ValueError:
             return {"say": "failed", "text": "its process said too much"}
         if not line:
-            code = await self._process.wait()
+            code = await self._process.code()
+            if code is None:
+                return {"say": "lost", "text": f"its machine ({self._process.where}) is gone"}
             why = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
             return {"say": "failed", "text": f"its process ended {why}"}
         try:

@@ -21,6 +21,7 @@ from dspec.runtime.schema.program import digest
 from dspec.runtime.schema.types import JsonValue
 
 from ... import ir
+from ...evaluate.executors.processes import StartProcess, start_here
 from . import jobs
 from .base import Trained, TrainingFailed, TrainingJob
 from .chats import Chat
@@ -51,6 +52,7 @@ class Reinforcement:
         learning_rate: float,
         temperature: float,
         stopped: Callable[[], bool],
+        start: StartProcess = start_here,
     ) -> None:
         self.now: Trained | None = None
         self._state = state
@@ -60,6 +62,7 @@ class Reinforcement:
         self._rate = learning_rate
         self._temperature = temperature
         self._stopped = stopped
+        self._start = start
         plain: dict[str, JsonValue] = settings.model_dump(mode="json", include={"method", "rank"})
         recipe: dict[str, JsonValue] = {
             "format": _FORMAT,
@@ -146,7 +149,7 @@ class Reinforcement:
         if self._worker is not None:
             await self._worker.__aexit__(None, None, None)
         base, _ = await asyncio.to_thread(verified, self._lm)
-        self._worker = await TrainingProcess(folder).__aenter__()
+        self._worker = await TrainingProcess(folder, self._start, base=base).__aenter__()
         await self._worker.send(
             {
                 "do": "begin",

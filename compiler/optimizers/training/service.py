@@ -21,6 +21,7 @@ from dspec.runtime.schema.program import digest as digest_of
 from dspec.runtime.schema.types import JsonValue
 
 from ... import ir
+from ...evaluate.executors.processes import StartProcess, start_here
 from . import chats, jobs
 from .base import Trained, Trainer, TrainingJob, TrainingTask
 from .chats import Chat
@@ -68,7 +69,10 @@ class Training:
         settings: Mapping[str, ir.TrainSettings],
         *,
         stopped: Callable[[], bool] = lambda: False,
+        start: StartProcess = start_here,
     ) -> None:
+        """`start` has the processes that train checkpoints, here or elsewhere."""
+        self._start = start
         self._state = state
         self._settings = settings
         self._stopped = stopped
@@ -138,6 +142,7 @@ class Training:
             learning_rate=learning_rate,
             temperature=temperature,
             stopped=self._stopped,
+            start=self._start,
         )
 
     def most_usd(self, lm: LM, tokens: int) -> float | None:
@@ -184,7 +189,15 @@ class Training:
             )
         job = known
         return TrainingTask(
-            lm, settings, seed, folder, job, lambda: jobs.write(folder, job), tell, self._stopped
+            lm,
+            settings,
+            seed,
+            folder,
+            job,
+            lambda: jobs.write(folder, job),
+            tell,
+            self._stopped,
+            self._start,
         )
 
     def _found(self, lm: LM, task: TrainingTask) -> Trained | None:
