@@ -106,13 +106,9 @@ def _draw_front(console: Console, built: Built) -> None:
         table.add_column(heading, justify="right")
     for offer in front:
         usd = "unpriced" if offer.takes.usd is None else f"{offer.takes.usd:.6f}"
-        table.add_row(Text(_named(offer)), f"{100 * offer.score:.1f}", f"{offer.takes.tokens:,.0f}", usd)
+        table.add_row(Text(offer.name), f"{100 * offer.score:.1f}", f"{offer.takes.tokens:,.0f}", usd)
     console.print(table)
     console.print()
-
-
-def _named(offer: ScoredProgram) -> str:
-    return f"{offer.step}: {offer.label}" if offer.step and offer.step != offer.label else offer.label
 
 
 def _took(spent: Account) -> str:

@@ -59,6 +59,11 @@ class ScoredProgram(Struct, frozen=True):
     score: float
     takes: PerAnswer
 
+    @property
+    def name(self) -> str:
+        """The label, with its step, for people."""
+        return f"{self.step}: {self.label}" if self.step and self.step != self.label else self.label
+
 
 class Chosen(Struct, frozen=True):
     """The cheapest offer that is certain to reach `gate`, of as many as were `tried`; None where none is."""
