@@ -195,6 +195,10 @@ def origins(steps: Sequence[Chained]) -> list[str]:
     return [step.student or previous for step, previous in zip(steps, before, strict=False)]
 
 
+Minimized = Literal["usd", "tokens"]
+"""What an answer of a block's result takes as little of as it may."""
+
+
 class Optimize(Frozen):
     name: str
     program: str
@@ -214,6 +218,12 @@ class Optimize(Frozen):
     """Name of the step whose program is written."""
     drops: bool = False
     """Whether steps at the end that gained no more than luck are left out, as where the block does not say which to emit."""
+    minimize: Minimized | None = None
+    """The result is the cheapest program that is certain to reach `gate`; None where it is the best."""
+    gate: float | None = None
+    """The score that the result must be certain to reach; only with `minimize`."""
+    keep: int = 0
+    """Candidates that the artifact holds besides the result, at most."""
 
 
 class Eval(Frozen):

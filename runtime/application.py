@@ -7,6 +7,8 @@ Keys and addresses come from the environment or from the caller, never from the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast, overload
 
@@ -24,7 +26,7 @@ from .arguments import (
     some_path,
     texts_of,
 )
-from .artifact.artifact import Artifact, kind_of, read_artifact
+from .artifact.artifact import Artifact, KeptCandidate, kind_of, read_artifact
 from .artifact.tuned import verify
 from .errors import ConfigurationError
 from .models.calls import EngineEvent
@@ -59,6 +61,71 @@ class _Unset:
 _UNSET: Any = _Unset()
 
 
+class KeptProgram:
+    """A program that an artifact keeps besides its own: what it scored, and what an answer of it takes on the average."""
+
+    def __init__(self, kept: KeptCandidate, load: Callable[[], Application]) -> None:
+        self._kept = kept
+        self._load = load
+
+    @property
+    def label(self) -> str:
+        return self._kept.label
+
+    @property
+    def score(self) -> float:
+        """On the rows by which candidates were compared, in 0..1: the best of many looks better than it is."""
+        return self._kept.score.score
+
+    @property
+    def certain(self) -> float:
+        """The lower end of the score's 95 % interval."""
+        return self._kept.score.low
+
+    @property
+    def usd(self) -> float | None:
+        """What an answer costs; None where a price is not known."""
+        return self._kept.usd
+
+    @property
+    def tokens(self) -> float:
+        """What an answer takes, prompts and answers together."""
+        return self._kept.tokens
+
+    def load(self) -> Application:
+        """The program, ready to be called."""
+        return self._load()
+
+    def __repr__(self) -> str:
+        usd = "unpriced" if self.usd is None else f"${self.usd:.6f}"
+        return f"KeptProgram({self.label!r}, score={self.score}, {usd}, {self.tokens:.0f} tokens)"
+
+
+class Candidates(tuple[KeptProgram, ...]):
+    """The programs that an artifact keeps besides its own, the best first."""
+
+    __slots__ = ()
+
+    def cheapest(self, min_score: float = 0.0) -> Application:
+        """The one whose answers cost least, of those that scored `min_score` or more; by tokens where a price is not known.
+
+        Raises ConfigurationError where there is none.
+        """
+        least = limit_of("min_score", min_score, least=0)
+        if not self:
+            raise ConfigurationError(
+                "the artifact keeps no candidates",
+                help="write `keep = 5` into its block, and compile it again",
+            )
+        good = [one for one in self if one.score >= least]
+        if not good:
+            raise ConfigurationError(
+                f"no candidate of the artifact scored {least:g} or more; the best, `{self[0].label}`, scored {self[0].score:g}"
+            )
+        priced = all(one.usd is not None for one in good)
+        return min(good, key=lambda one: one.usd if priced and one.usd is not None else one.tokens).load()
+
+
 class Application(LoadedProgram[Mapping[str, Given], Prediction, Row]):
     """A loaded program. Calling it runs it: `p(text="…").intent`.
 
@@ -72,6 +139,20 @@ class Application(LoadedProgram[Mapping[str, Given], Prediction, Row]):
     def artifact(self) -> Artifact:
         """What was loaded, with what it says of itself."""
         return cast("Artifact", self._source)
+
+    @property
+    def candidates(self) -> Candidates:
+        """The programs that the artifact keeps besides its own (`keep = 5` in the block), the best first. Each is called as this
+        one is, with its settings."""
+        kept = self.artifact.candidates
+        return Candidates(KeptProgram(one, partial(self._kept, place)) for place, one in enumerate(kept))
+
+    def _kept(self, place: int) -> Application:
+        artifact = self.artifact
+        program = artifact.candidates[place].program
+        source = artifact.model_copy(update={"program": program, "kind": kind_of(program), "candidates": ()})
+        view = replace(self._view, program=configured(program, self._view.said))
+        return Application(source, view, self._serving, self._log)
 
     def __call__(
         self,

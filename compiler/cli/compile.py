@@ -188,7 +188,7 @@ async def compile_all(
                 results.append(done)
                 if job is jobs[-1] and all(one.whole for one in results):
                     session.finished()
-            if done.built.status == "complete":
+            if done.built.status == "complete" and not done.built.missed:
                 keep_record(prepared, done, path)
             prepared.finished(job.name)
             if done.stopped:
@@ -229,6 +229,13 @@ def finish(result: Compiled, waiting: Sequence[str] = ()) -> None:
     if result.built.status == "stopped":
         print_error("stopped before the end", f"{whereabouts(result)}; run the same command again to go on")
         raise typer.Exit(Exit.INTERRUPTED)
+    if result.built.missed:
+        assert result.built.chosen is not None
+        print_error(
+            f"{result.job.name}: {result.built.chosen.said()}",
+            f"{result.built.chosen.help}; {whereabouts(result)}",
+        )
+        raise typer.Exit(Exit.FINDINGS)
     if result.cut is not None:
         print_error(result.cut.message, result.cut.help)
         raise typer.Exit(exit_code(result.cut))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dspec.runtime.models.engine import Tally
 
     from ..compile.build import Built
+    from ..compile.offers import Chosen, ScoredProgram
     from ..compile.pipeline import Compiled
     from ..compile.selection import LastWord
     from ..evaluate.meter import Account
@@ -59,6 +60,7 @@ def draw_compiled(console: Console, result: Compiled) -> None:
         _draw_verdict(console, evaluation)
     for note in built.notes:
         console.print(f"note: {note}", markup=False)
+    _draw_front(console, built)
     for step in built.steps:
         if step.verdict is not None:
             console.print(f"step {step.name}: {step.verdict.said}; {_took(step.spent)}", markup=False)
@@ -91,6 +93,22 @@ def draw_compiled(console: Console, result: Compiled) -> None:
         console.print(f"left {path} as it was", markup=False)
     if result.kept.place is not None:
         console.print(f"wrote {result.kept.place}", markup=False)
+
+
+def _draw_front(console: Console, built: Built) -> None:
+    """What there is to choose between, where a cheaper program scored less."""
+    front = built.front
+    if len(front) < 2:
+        return
+    table = Table(title="score against cost", title_justify="left", box=None, pad_edge=False)
+    table.add_column("candidate")
+    for heading in ("score", "tokens an answer", "USD an answer"):
+        table.add_column(heading, justify="right")
+    for offer in front:
+        usd = "unpriced" if offer.takes.usd is None else f"{offer.takes.usd:.6f}"
+        table.add_row(Text(offer.name), f"{100 * offer.score:.1f}", f"{offer.takes.tokens:,.0f}", usd)
+    console.print(table)
+    console.print()
 
 
 def _took(spent: Account) -> str:
@@ -283,6 +301,8 @@ def _compiled(result: Compiled) -> JsonValue:
         "final": None if built.final is None else _final(metric, built),
         "comparison": _paired(built.comparison),
         "verdict": None if built.verdict is None else _verdict(built.verdict),
+        "chosen": None if built.chosen is None else _chosen(built.chosen),
+        "front": [_offer(offer) for offer in built.front],
         "steps": [
             {
                 "name": step.name,
@@ -326,6 +346,29 @@ def _compiled(result: Compiled) -> JsonValue:
         "tokens": {"input": tally.spent.input_tokens, "output": tally.spent.output_tokens},
         "cost_usd": tally.spent.known_usd,
         "notes": list(built.notes),
+    }
+
+
+def _offer(offer: ScoredProgram) -> JsonValue:
+    """A program that no other beats in both score and cost; what it takes is for one answer, on the average."""
+    takes = offer.takes
+    return {
+        "step": offer.step,
+        "label": offer.label,
+        "score": offer.score,
+        "usd": takes.usd,
+        "tokens": takes.tokens,
+        "calls": takes.calls,
+    }
+
+
+def _chosen(chosen: Chosen) -> JsonValue:
+    """What was minimized; `offer` is None where no program is certain to reach the gate."""
+    return {
+        "minimize": chosen.unit,
+        "gate": chosen.gate,
+        "tried": chosen.tried,
+        "offer": None if chosen.offer is None else _offer(chosen.offer),
     }
 
 

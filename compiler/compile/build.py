@@ -21,7 +21,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dspec.runtime.artifact.artifact import Artifact, MadeFrom, kind_of
+from dspec.runtime.artifact.artifact import Artifact, KeptCandidate, MadeFrom, kind_of
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.running.bounds import calls_per_run
@@ -61,7 +61,18 @@ from .chain import (
     teachers_of,
 )
 from .enough import affordable, looks
-from .evals import scored
+from .evals import score_of, scored
+from .offers import (
+    COUNTED_ON,
+    Chosen,
+    PerAnswer,
+    ScoredProgram,
+    choose,
+    distinct,
+    front,
+    unit_of,
+    worth_keeping,
+)
 from .plan import Plan, StepPlan
 from .prepared import Prepared, Resolved
 from .provenance import as_evaluation, provenance
@@ -114,6 +125,10 @@ class Built(Struct, frozen=True):
     final: Evaluation | None
     verdict: LastWord | None
     notes: tuple[str, ...]
+    offers: tuple[ScoredProgram, ...] = ()
+    """Every program that was scored on all rows, with what an answer of it takes."""
+    chosen: Chosen | None = None
+    """The cheapest of them, where the block says what to minimize; its offer is the result, if there is one."""
     corrected: float | None = None
     """The score of `final` without the luck of having been chosen by it; None where there is no such luck."""
 
@@ -121,6 +136,17 @@ class Built(Struct, frozen=True):
     def comparison(self) -> Paired | None:
         """What the steps made against the start."""
         return None if self.verdict is None else self.verdict.comparison
+
+    @property
+    def front(self) -> list[ScoredProgram]:
+        """The offers that no other beats in both score and cost, the cheapest first."""
+        unit = self.chosen.unit if self.chosen is not None else unit_of(self.offers)
+        return front(self.offers, unit)
+
+    @property
+    def missed(self) -> bool:
+        """Whether it was to give the cheapest program that reaches a gate, and none does for certain."""
+        return self.chosen is not None and self.chosen.offer is None
 
     @property
     def ended(self) -> bool:
@@ -185,6 +211,7 @@ async def run_steps(
         await ran.run()
     except (BudgetExceeded, Stopped) as halt:
         ran.halted(halt)
+    await ran.weigh()
     return ran
 
 
@@ -247,6 +274,8 @@ class Ran:
         """Whether a step has DSPy's schedule, which ends where DSPy ends."""
         self._unended = self._faithful or any(spec_of(step).saves for step in resolved.optimize.steps)
         """Whether steps run though nothing can be better than the program that the compile starts from."""
+        self._offers: list[ScoredProgram] = []
+        self._chosen: Chosen | None = None
         self._settled = False
         """Whether no step ran, since nothing can be better than the program that the compile starts from."""
 
@@ -311,6 +340,60 @@ class Ran:
     def _saves(self, name: str) -> bool:
         """Whether a step makes programs cheaper, and is to be judged by that."""
         return next(spec_of(one).saves for one in self._resolved.optimize.steps if one.name == name)
+
+    async def weigh(self) -> None:
+        """See what an answer takes of every program that was scored on all rows. Nothing is asked: these runs were made."""
+        rows = self._resolved.raced[:COUNTED_ON]
+        found = (
+            []
+            if self._baseline is None
+            else [("", Candidate("baseline", self._resolved.student, self._baseline.scores))]
+        )
+        found += [
+            (outcome.name, candidate)
+            for outcome in self._outcomes
+            if outcome.result.scored_on in (None, self._resolved.raced)
+            for candidate in outcome.result.candidates
+        ]
+        scored_on = len(self._resolved.raced)
+        offers = [
+            ScoredProgram(step, one.label, one.program, one.scores, one.score, PerAnswer(None, 0.0, 0.0))
+            for step, one in found
+            if len(one.scores) == scored_on
+        ]
+        if self._final is not None:
+            offers.append(
+                ScoredProgram(
+                    self._resolved.optimize.emit,
+                    self._resolved.optimize.name,
+                    self._emitted,
+                    self._final.scores,
+                    self._final.score,
+                    PerAnswer(None, 0.0, 0.0),
+                )
+            )
+        for offer in distinct(offers):
+            takes = PerAnswer.of(*await self._evaluator.took(offer.program, rows))
+            if takes is not None:
+                self._offers.append(replace(offer, takes=takes))
+
+    def _cheapest(self) -> Chosen | None:
+        """Where the block says what to minimize: the cheapest program that is certain to reach its gate is the result."""
+        optimize = self._resolved.optimize
+        if optimize.minimize is None or optimize.gate is None:
+            return None
+        results = [outcome.result for outcome in self._outcomes]
+        scores = () if self._baseline is None else self._baseline.scores
+        tried = 1 + sum(len(chosen_from(one, scores)) for one in results)
+        chosen = choose(self._offers, optimize.minimize, optimize.gate, tried)
+        if chosen.offer is not None:
+            self._emitted = chosen.offer.program
+            self._final = as_evaluation(
+                Candidate(chosen.offer.label, self._resolved.student, chosen.offer.scores),
+                self._resolved.raced,
+            )
+        self._notes.append(chosen.said())
+        return chosen
 
     async def _look_further(self) -> None:
         """Compare the result with the start on rows that no step has seen, until it is certain which one is better."""
@@ -396,7 +479,7 @@ class Ran:
             progress=_progress(step.name, report),
             prompt_model=self._prompt_model(),
             val_given=resolved.optimize.val is not None,
-            finalists=finalists_of(resolved.optimize.steps, step.name),
+            finalists=finalists_of(resolved.optimize, step.name),
             seed=resolved.optimize.seed,
             members=members_of(self._project, step, self._programs, self._candidates, lm),
             reducer=reducer_of(self._project, step, lm),
@@ -522,8 +605,8 @@ class Ran:
             return None
         verdict = self._compared()
         same = self._emitted == self._resolved.student
-        kept = not (verdict.real or self._faithful or self._lean(verdict))
-        self._notes += verdict.notes(kept=kept or same)
+        kept = not (verdict.real or self._faithful or self._lean(verdict) or self._chosen is not None)
+        self._notes += verdict.notes(kept=kept or same) if self._chosen is None else ()
         if self._resolved.rest:
             self._notes.append(verdict.looked(len(self._resolved.val)))
         raced = self._final
@@ -531,7 +614,12 @@ class Ran:
         self._baseline, self._final = before, after
         if kept and not same:
             self._emitted, self._final = self._resolved.student, before
-        elif self._best is not None and self._best_step and self._best.score > raced.score:
+        elif (
+            self._chosen is None
+            and self._best is not None
+            and self._best_step
+            and self._best.score > raced.score
+        ):
             self._notes.append(
                 f"step `{self._best_step}` found a program that scored {100 * self._best.score:.1f} on these rows, "
                 f"more than the result: `emit = {self._best_step}` takes it"
@@ -540,6 +628,7 @@ class Ran:
 
     def select(self) -> Built:
         """The result of the steps, or what they started from where that is no worse, as the block's artifact."""
+        self._chosen = self._cheapest()
         verdict = self._judged()
         corrected = self._corrected(verdict)
         self._notes += self._seen()
@@ -555,6 +644,8 @@ class Ran:
             final=self._final,
             verdict=verdict,
             notes=tuple(self._notes),
+            offers=tuple(self._offers),
+            chosen=self._chosen,
             corrected=corrected,
         )
 
@@ -564,7 +655,7 @@ class Ran:
             return None
         if self._emitted == self._resolved.student or verdict.comparison.difference <= 0:
             return None
-        return max(0.0, self._final.score - verdict.worth.luck)
+        return round(max(0.0, self._final.score - verdict.worth.luck), 6)
 
     def _seen(self) -> Iterator[str]:
         """What a reader must know of a score on rows that the program has seen."""
@@ -628,6 +719,7 @@ class Ran:
                 unanswered=len(self._evaluator.unanswered),
                 files=self._files,
             ),
+            candidates=self._kept(),
             notes=tuple(self._notes)
             if self._status != "complete"
             else (
@@ -635,6 +727,15 @@ class Ran:
                 *(note for note, _ in self._zeros()),
             ),
         )
+
+    def _kept(self) -> tuple[KeptCandidate, ...]:
+        """The candidates that the block asks to keep."""
+        optimize = self._resolved.optimize
+        if not optimize.keep:
+            return ()
+        unit = optimize.minimize or unit_of(self._offers)
+        name = self._resolved.metric.name
+        return worth_keeping(self._offers, unit, optimize.keep, lambda scores: score_of(name, scores))
 
     def _said_settled(self, start: Evaluation) -> str:
         return f"{said_perfect(start.scores)} {SETTLED}"

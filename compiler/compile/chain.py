@@ -136,10 +136,16 @@ def reducer_of(project: ir.Project, step: ir.StepSpec, lm: str | None) -> Progra
     return found
 
 
-def finalists_of(steps: Sequence[ir.StepSpec], name: str) -> int:
-    """How many candidates of step `name` the steps after it take with `.candidates.top(k)`; at least 1."""
-    refs = [ref for step in steps for ref in step.members if ref.program == name and ref.candidates]
-    return max([1, *(ref.top for ref in refs if ref.top is not None)])
+FOR_A_GATE = 4
+"""Candidates that a race scores on all rows where the cheapest one is wanted that reaches a gate."""
+
+
+def finalists_of(optimize: ir.Optimize, name: str) -> int:
+    """How many candidates of step `name` are wanted: the steps after it take some with `.candidates.top(k)`, and the cheapest
+    good one is chosen from several; at least 1."""
+    refs = [ref for step in optimize.steps for ref in step.members if ref.program == name and ref.candidates]
+    least = 1 if optimize.minimize is None else FOR_A_GATE
+    return max([least, *(ref.top for ref in refs if ref.top is not None)])
 
 
 def nested_of(

@@ -122,6 +122,7 @@ def snapshot(prepared: Prepared, name: str) -> Snapshot:
         "val": _rows(resolved.val),
         "seed": optimize.seed,
         "on_error": optimize.on_error,
+        **optimize.model_dump(mode="json", include={"minimize", "gate", "keep"}, exclude_defaults=True),
         **(
             {"scoring": optimize.scoring}
             if len(resolved.raced) < len(resolved.val) or optimize.scoring == "none"

@@ -34,6 +34,8 @@ def parts(optimize: ir.Optimize, metric: ir.Metric, train: Rows, val: Rows) -> t
     faithful = any(step.compat is not None for step in optimize.steps)
     if optimize.scoring == "all" or optimize.val is None or metric.aggregates or faithful:
         return val, ()
+    if optimize.minimize is not None:
+        return val, ()  # a gate is reached with the more certainty the more rows there are
     wanted = max([LEAST_COMPARED, *(_wanted(step, len(train), len(val)) for step in optimize.steps)])
     if len(val) <= NEARLY * wanted:
         return val, ()

@@ -24,7 +24,7 @@ from ..evaluate.budget import Wall, wall_of
 from ..evaluate.evaluation import Evaluation, Evaluator
 from ..evaluate.events import Report, silent
 from ..evaluate.meter import Account, Execute, metered
-from ..evaluate.shares import shares_of
+from ..evaluate.shares import overall, shares_of
 from ..evaluate.statistics import Paired, interval, paired
 from ..evaluate.store import Store
 from ..evaluate.tasks import Halt
@@ -64,14 +64,19 @@ class EvalResult(Struct, frozen=True):
 
 def scored(metric: str, evaluation: Evaluation) -> Score:
     """An evaluation as artifacts carry it: its number with its 95 % interval, to six decimals."""
-    shares = shares_of(evaluation.scores)
-    low, high = interval(evaluation.scores)
+    return score_of(metric, evaluation.scores)
+
+
+def score_of(metric: str, scores: Sequence[float]) -> Score:
+    """Rows' scores as artifacts carry them (`scored`)."""
+    shares = shares_of(scores)
+    low, high = interval(scores)
     return Score(
         metric=metric,
-        score=round(evaluation.score, 6),
+        score=round(overall(scores), 6),
         low=round(low, 6),
         high=round(high, 6),
-        n=len(evaluation.rows),
+        n=len(scores),
         aggregates=tuple(
             dict.fromkeys(one.function for share in shares[:1] for one in share.metric.aggregates)
         ),

@@ -4,6 +4,8 @@ A compile that ran to its end writes the block's artifact. One that was cut shor
 what stands was itself cut short and is no better. Otherwise that stays, and the result goes beside it, as
 `NAME.partial.dspc.json`; the next whole result removes it.
 
+So does the result of a block that was to give the cheapest program which reaches a gate, where none does for certain.
+
 Runs without an answer score 0 where `on_error` says so, so a whole result with such runs may be worse for no fault of its
 program. It does not take the place of one with a better score by the same metric on the same rows, and goes beside it in the
 same way.
@@ -51,8 +53,11 @@ def is_whole(artifact: Artifact) -> bool:
     return len(artifact.notes) <= (artifact.provenance.unanswered is not None)
 
 
-def keep(path: Path, artifact: Artifact, *, whole: bool) -> Kept:
-    """Write the result. Raises ConfigurationError where that is not possible; what stood there stands."""
+def keep(path: Path, artifact: Artifact, *, whole: bool, beside: bool = False) -> Kept:
+    """Write the result; where it is not what was asked for, `beside` what may stand in its place, whatever that is.
+
+    Raises ConfigurationError where that is not possible; what stood there stands.
+    """
     if whole:
         old = _standing(path) if artifact.provenance.unanswered or not artifact.scores else None
         better = _better(old, artifact) if old is not None and artifact.provenance.unanswered else None
@@ -63,14 +68,15 @@ def keep(path: Path, artifact: Artifact, *, whole: bool) -> Kept:
         _write(path, artifact)
         remove_artifact(partial_of(path))
         return Kept(path, replaced=replaced)
-    if not os.path.lexists(path) or _may_replace(path, artifact):
+    stands = os.path.lexists(path)
+    if not beside and (not stands or _may_replace(path, artifact)):
         _write(path, artifact)
         return Kept(path)
-    beside = partial_of(path)
-    if os.path.lexists(beside) and not _may_replace(beside, artifact):
-        return Kept(None, (path, beside))
-    _write(beside, artifact)
-    return Kept(beside, (path,))
+    partial, stays = partial_of(path), (path,) if stands else ()
+    if not beside and os.path.lexists(partial) and not _may_replace(partial, artifact):
+        return Kept(None, (*stays, partial))
+    _write(partial, artifact)
+    return Kept(partial, stays)
 
 
 def _standing(path: Path) -> Artifact | None:

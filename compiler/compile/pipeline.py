@@ -66,7 +66,7 @@ class Compiled(Struct, frozen=True):
     @property
     def whole(self) -> bool:
         """Whether it came to its end, with its evals."""
-        return self.built.status == "complete" and self.cut is None
+        return self.built.status == "complete" and not self.built.missed and self.cut is None
 
     @property
     def spent(self) -> Account:
@@ -165,12 +165,13 @@ async def compile_block(
             execute=execute,
         )
         built = ran.select()
-        kept = keep(job.artifact, built.artifact, whole=built.status == "complete")
-        if built.status == "complete":
+        done = built.status == "complete" and not built.missed
+        kept = keep(job.artifact, built.artifact, whole=done, beside=built.missed)
+        if done:
             prepared.made(job.name, prepared.project.on_declared(built.artifact.program))
         evals, cut = await evaluate_each(
             prepared,
-            job.evals if built.status == "complete" else (),
+            job.evals if done else (),
             walls=Walls(prepared.project, {job.name: wall}),
             engine=engine,
             store=store,

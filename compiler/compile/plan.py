@@ -287,7 +287,7 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
             and (origin or optimize.program) not in resolved.awaited
             and not has_demos(starts),
             val_given=optimize.val is not None,
-            finalists=finalists_of(optimize.steps, step.name),
+            finalists=finalists_of(optimize, step.name),
             nested=nested_of(project, step, programs, optimize.lm, taught_by),
             tools=len(tunable_tools(starts)),
             teachers=0 if step.teacher is None else 1 + len(step.teachers),

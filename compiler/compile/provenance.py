@@ -94,10 +94,18 @@ def recipe(resolved: Resolved) -> Recipe:
         source=program_digest(resolved.student),
         data={"train": rows_digest(resolved.train), "val": rows_digest(resolved.val)},
         metric=metric_digest(resolved.metric),
-        options=digest([_resolved_step(step) for step in resolved.optimize.steps]),
+        options=digest(
+            [*(_resolved_step(step) for step in resolved.optimize.steps), *_wanted(resolved.optimize)]
+        ),
         seeds={"optimize": resolved.optimize.seed},
         scoring="none" if resolved.optimize.scoring == "none" else None,
     )
+
+
+def _wanted(optimize: ir.Optimize) -> list[JsonValue]:
+    """What a block says of its result and of what is kept beside it, if anything."""
+    said = optimize.model_dump(mode="json", include={"minimize", "gate", "keep"}, exclude_defaults=True)
+    return [said] if said else []
 
 
 def _answers(flaws: Flaws) -> dict[FlawName, int]:

@@ -267,6 +267,39 @@ class Evaluator:
 
         return await together([one(text) for text in texts])
 
+    async def took(self, program: Runnable, rows: Sequence[Example]) -> tuple[Spent, int]:
+        """What runs on these rows took that were made before, and how many those are. Nothing is asked."""
+        spent, runs = Spent(), 0
+        if not isinstance(program, Ensemble):
+            keyed = ProgramKey(program)
+            asked = [left_out(program, row.inputs) for row in rows]
+            keys = [
+                keyed.run(self._inputs_digest(row), sample=0, temperature=None, left_out=one is not program)
+                for row, one in zip(rows, asked, strict=True)
+            ]
+            known = self._store.lookup(keys)
+            found = [known[key].spent for key in keys if key in known]
+            return sum(found, spent), len(found)
+        votes = Votes(program)
+        for row in rows:
+            each: list[Spent] = []
+
+            async def remembered(
+                member: Program, keyed: ProgramKey, example: Example, each: list[Spent] = each
+            ) -> RunResult:
+                hidden = left_out(member, example.inputs) is not member
+                key = self._key(keyed, example, "task", 0, None, left_out=hidden)
+                result = self._store.lookup([key])[key]
+                each.append(result.spent)
+                return result
+
+            try:
+                await votes.result(row, remembered)
+            except KeyError:
+                continue
+            spent, runs = sum(each, spent), runs + 1
+        return spent, runs
+
     @property
     def wall(self) -> Wall | None:
         """The budget that pays for what is asked for here."""

@@ -235,7 +235,7 @@ BLOCKS: dict[str, BlockSpec] = {
             "A program and the steps that tune it.",
             "optimize router_v1 { program = router; metric = right; train = tickets.train; step … }",
             "block",
-            items=("doc", "step"),
+            items=("doc", "step", "gate"),
             attributes=(
                 A(
                     "program",
@@ -311,6 +311,24 @@ BLOCKS: dict[str, BlockSpec] = {
                     "expression",
                     "The step whose program is written; the last one unless said.",
                     placeholder="demos",
+                ),
+                A(
+                    "minimize",
+                    "choice",
+                    "What an answer is to take as little of as it may: of all programs that were scored, the result is the "
+                    "cheapest one that is certain to reach the block's `gate`.",
+                    choices=("usd", "tokens"),
+                    placeholder='"usd"',
+                ),
+                A(
+                    "keep",
+                    "integer",
+                    "Candidates that the artifact holds besides its program, for an application to choose from: of those that no "
+                    "other beats in both score and cost.",
+                    default=0,
+                    minimum=0,
+                    maximum=20,
+                    placeholder="5",
                 ),
             ),
             sections=(BUDGET,),

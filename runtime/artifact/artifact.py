@@ -24,7 +24,7 @@ from ..running.strategies.table import of_one_call, of_several_calls
 from ..schema.ensemble import Ensemble, Runnable, everywhere, parts
 from ..schema.program import LM, Neighbour, Neighbours, Program, digest
 from ..schema.types import Frozen, JsonValue
-from .attached import MediaFile, read_media, write_media
+from .attached import MediaFile, read_media, shows_media, write_media
 from .beside import RowsFile, read_rows, remove_others, write_rows
 from .files import read_regular, write_whole
 from .integrity import faults
@@ -144,6 +144,21 @@ class Provenance(Frozen):
     """Hashes of the predictors' messages, with the names of inputs in the place of values, by address."""
 
 
+class KeptCandidate(Frozen):
+    """A program that was scored as the artifact's own was, kept for an application to choose."""
+
+    label: str
+    step: str
+    """The step that scored it; "" of the program that the compile started from."""
+    score: Score
+    usd: float | None = None
+    """What an answer costs on the average; None where a price is not known."""
+    tokens: float
+    """What an answer takes on the average, prompts and answers together."""
+    calls: float
+    program: Runnable
+
+
 Kind = Literal["program", "ensemble"]
 
 
@@ -157,6 +172,8 @@ class Artifact(Frozen):
     scores: dict[Literal["train", "val"], Score] = Field(default_factory=dict[Literal["train", "val"], Score])
     provenance: Provenance = Provenance()
     notes: tuple[str, ...] = ()
+    candidates: tuple[KeptCandidate, ...] = Field(default=(), exclude_if=lambda candidates: not candidates)
+    """Of all that were scored, those that no other beats in both score and cost, the best first; as many as `keep` says."""
     beside: tuple[RowsFile, ...] = ()
     """Files with the rows of indexes that are too large for this one. Reading puts the rows back into the program."""
     media: tuple[MediaFile, ...] = ()
@@ -165,6 +182,13 @@ class Artifact(Frozen):
     """Folders with the weights of models that were tuned. Writing says which; reading makes them known."""
     sha256: str = ""
     """Hash of all else in the file, layout aside. Writing says it; reading takes it off without looking: a file may be edited."""
+
+
+def keepable(program: Runnable) -> bool:
+    """Whether an artifact can keep the program as a candidate: nothing of it stands in files beside the artifact."""
+    lms = (lm for one in parts(program) for lm in one.lms.values())
+    indexed = any(one.neighbours is not None for one in parts(program))
+    return not (indexed or shows_media(program) or any(lm.weights is not None for lm in lms))
 
 
 def kind_of(program: Runnable) -> Kind:
@@ -232,7 +256,13 @@ def _with_indexes(program: Runnable, rows: Mapping[int, tuple[Neighbour, ...]]) 
 def artifact_text(artifact: Artifact) -> str:
     """The text of the artifact's file, which is the same for equal artifacts."""
     program = everywhere(artifact.program, _without_addresses)
-    artifact = artifact.model_copy(update={"kind": kind_of(program), "program": program, "sha256": ""})
+    candidates = tuple(
+        one.model_copy(update={"program": everywhere(one.program, _without_addresses)})
+        for one in artifact.candidates
+    )
+    artifact = artifact.model_copy(
+        update={"kind": kind_of(program), "program": program, "candidates": candidates, "sha256": ""}
+    )
     plain = _plain(artifact)
     assert isinstance(plain, dict)
     return _pretty({**plain, "sha256": digest(plain)}, 0, 0) + "\n"
@@ -363,7 +393,20 @@ def parse_artifact(
     artifact = artifact.model_copy(update={"program": _without_keys(artifact.program, keys_given)})
     for fault in faults(artifact.program):
         raise ArtifactError(fault, help=REMEDY)
-    return artifact
+    candidates = [_checked(artifact, place, keys_given) for place in range(len(artifact.candidates))]
+    return artifact.model_copy(update={"candidates": tuple(candidates)}) if candidates else artifact
+
+
+def _checked(artifact: Artifact, place: int, keys_given: Callable[[str], bool]) -> KeptCandidate:
+    """A candidate as it may be used. Raises ArtifactError where it may not, or is no program of the artifact's kind."""
+    one, whole = artifact.candidates[place], artifact.program
+    for fault in faults(one.program):
+        raise ArtifactError(f"candidates[{place}]: {fault}", help=REMEDY)
+    if not keepable(one.program):
+        raise ArtifactError(f"candidates[{place}]: needs files beside the artifact", help=REMEDY)
+    if (one.program.inputs, one.program.outputs) != (whole.inputs, whole.outputs):
+        raise ArtifactError(f"candidates[{place}]: has other inputs or outputs than the program", help=REMEDY)
+    return one.model_copy(update={"program": _without_keys(one.program, keys_given)})
 
 
 def _plain_names(artifact: Artifact) -> None:
@@ -372,7 +415,9 @@ def _plain_names(artifact: Artifact) -> None:
     origin = artifact.provenance
     shown = [artifact.name, origin.toolchain, *origin.models, *origin.models.values(), *origin.seeds]
     shown += [text for step in origin.steps for text in (step.name, step.optimizer)]
-    scores = [*artifact.scores.values(), *(step.score for step in origin.steps if step.score is not None)]
+    shown += [text for one in artifact.candidates for text in (one.label, one.step)]
+    scores = [one.score for one in artifact.candidates]
+    scores += [*artifact.scores.values(), *(step.score for step in origin.steps if step.score is not None)]
     shown += [text for score in scores for text in (score.metric, *score.aggregates)]
     for text in shown:
         if not text.isprintable():

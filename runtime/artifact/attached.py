@@ -56,6 +56,11 @@ class MediaFile(Frozen):
     line: str
 
 
+def shows_media(program: Runnable) -> bool:
+    """Whether demos of the program show images, audio or files."""
+    return next(_shown(program), None) is not None
+
+
 def write_media(artifact: Path, program: Runnable) -> tuple[MediaFile, ...]:
     """Write what the demos show beside the artifact. Raises OSError, ConfigurationError where it is no longer what it was."""
     written: dict[str, MediaFile] = {}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dspec.runtime import errors
-    from dspec.runtime.application import Application, load
+    from dspec.runtime.application import Application, Candidates, KeptProgram, load
     from dspec.runtime.running.bringing import Given, GivenMedium
     from dspec.runtime.running.inspecting import Prompt
     from dspec.runtime.running.loaded import LoadedProgram
@@ -32,9 +32,11 @@ __all__ = [
     "Application",
     "AsyncAnswerStream",
     "CallRecord",
+    "Candidates",
     "FieldValue",
     "Given",
     "GivenMedium",
+    "KeptProgram",
     "LoadedProgram",
     "PerModel",
     "Prediction",
@@ -64,6 +66,8 @@ _RUNNING = {
 }
 _HOMES = {
     "Application": "dspec.runtime.application",
+    "KeptProgram": "dspec.runtime.application",
+    "Candidates": "dspec.runtime.application",
     "load": "dspec.runtime.application",
     **{name: f"dspec.runtime.running.{file}" for file, names in _RUNNING.items() for name in names},
 }

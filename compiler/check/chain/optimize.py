@@ -20,6 +20,7 @@ from .advice import check_advice, check_teachers, check_temperatures
 from .asked import NOTHING, ModelsAsked, asked_by_judges, asked_by_result, asked_by_steps
 from .budgets import check_calls, check_models, limited, on_error_of
 from .chain import check_chain
+from .cheapest import cheapest, check_priced
 from .compat import with_compat
 from .fits import check_fit, check_steps_fit, check_test_rows, referred_program, referred_rows
 from .frozen import with_frozen
@@ -67,6 +68,8 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     on_error = on_error_of(read)
     said = read.choice("scoring")
     scoring: ir.Scoring = "none" if said == "none" else "all" if said == "all" else "enough"
+    unit, gate = cheapest(session, read, measure)
+    keep = read.integer("keep")
     chain = with_compat(session, steps(session, place, symbol), read.choice("compat"))
     programs: Students = students(session, chain, tuned) if tuned is not None else {}
     chain = with_frozen(session, read, chain, tuned, programs)
@@ -88,6 +91,8 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
         check_temperatures(session, chain, programs, tuned, lms)
         check_weights(session, chain, programs, tuned, lms)
         asked = asked_by_result(session, place, tuned, lms["lm"], chain)
+        if unit == "usd":
+            check_priced(session, read, asked)
         if limits is not None:
             besides = asked_by_steps(session, place, lms, chain).with_more(asked_by_judges(session, measure))
             check_models(session, limits, asked.with_more(besides))
@@ -128,6 +133,9 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
             steps=tuple(ready),
             emit=emit or ready[-1].name,
             drops=emit is None,
+            minimize=unit,
+            gate=gate,
+            keep=keep or 0,
         )
     base = tuned or RunnableInfo(symbol, {}, {}, None, known=False)
     program = moved(session, base, lms["lm"])

@@ -166,6 +166,15 @@ class SpendLine(Struct, frozen=True):
     spent: Spent
 
 
+class PricedFacts(Struct, frozen=True):
+    """A program that no other beats in both score and cost; `tokens` and `usd` are of one answer, on the average."""
+
+    name: str
+    score: float
+    tokens: float
+    usd: float | None
+
+
 class ReportFacts(Struct, frozen=True):
     """All that a page tells. `missing` says what is not known, and why; `notes` are the compile's own."""
 
@@ -177,6 +186,8 @@ class ReportFacts(Struct, frozen=True):
     start: Score | None = None
     steps: tuple[StepFacts, ...] = ()
     luck: str = ""
+    front: tuple[PricedFacts, ...] = ()
+    """The cheapest first."""
     prompts: tuple[PromptFacts, ...] = ()
     spending: tuple[SpendLine, ...] = ()
     troubles: tuple[Trouble, ...] = ()

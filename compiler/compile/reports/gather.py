@@ -16,7 +16,7 @@ from ..build import Built, StepOutcome
 from ..evals import scored
 from ..prepared import Prepared, Resolved, spell_rows
 from ..provenance import as_evaluation
-from .facts import ReportFacts, RowTable, SpendLine, StepFacts, TrialPoint, Trouble
+from .facts import PricedFacts, ReportFacts, RowTable, SpendLine, StepFacts, TrialPoint, Trouble
 from .kept import Archive
 from .prompting import prompts_of, told
 from .replay import Replay, ReplayedTrial, drift, replay
@@ -48,6 +48,7 @@ async def gathered(prepared: Prepared, name: str, artifact: Artifact, archive: A
         start=None if start is None else scored(metric, start),
         steps=_steps(artifact, told_again.built),
         luck=_luck(told_again.built),
+        front=_front(told_again.built),
         prompts=prompts_of(resolved.student, after),
         spending=(*_spending(artifact, told_again.built), *_of_tables(tables)),
         troubles=troubles,
@@ -228,6 +229,14 @@ def _step(record: StepRecord, ran: StepOutcome | None, start: float | None) -> S
         None if ran is None else ran.spent.total,
         () if ran is None else ran.result.notes,
     )
+
+
+def _front(built: Built | None) -> tuple[PricedFacts, ...]:
+    """What there is to choose between, where a cheaper program scored less."""
+    found = () if built is None else built.front
+    if len(found) < 2:
+        return ()
+    return tuple(PricedFacts(one.name, one.score, one.takes.tokens, one.takes.usd) for one in found)
 
 
 def _luck(built: Built | None) -> str:

@@ -96,8 +96,11 @@ async def replay(prepared: Prepared, name: str, artifact: Artifact, archive: Arc
 
 
 def _result(artifact: Artifact) -> str:
-    """Program and scores as a file has them, without addresses."""
-    return artifact_text(artifact.model_copy(update={"provenance": Provenance(), "notes": ()}))
+    """Program and scores as a file has them, without addresses; older files say nothing of luck."""
+    scores = {role: score.model_copy(update={"corrected": None}) for role, score in artifact.scores.items()}
+    return artifact_text(
+        artifact.model_copy(update={"provenance": Provenance(), "notes": (), "scores": scores})
+    )
 
 
 def _trials(heard: Sequence[tuple[CandidateScored, Spent]], built: Built) -> tuple[ReplayedTrial, ...]:

@@ -1684,3 +1684,36 @@ class LabelsNowhere(Finding, frozen=True):
             if self.labels
             else f"declare the column that has the answers: `field {self.outputs[0]}: …`",
         )
+
+
+CHEAPEST = "step search = BootstrapFewShotWithRandomSearch()"
+
+DS0662 = Code(
+    "DS0662",
+    "error",
+    "cheapest result without a gate to reach",
+    "A block with `minimize` gives the cheapest program that is certain to score as much as its `gate` says. So it needs one "
+    "gate, `gate score >= 0.9`, rows of `val` that no step has learned from, all of which are scored, and a metric whose number "
+    "is the mean of its rows. Without `minimize` the result is the best program there is, and a gate is for an `eval`.",
+    block('minimize = "usd"', CHEAPEST),
+    block('minimize = "usd"', "gate score >= 0.9", CHEAPEST),
+    TICKETS,
+)
+
+
+class CannotMinimize(Finding, frozen=True):
+    """A `minimize`, or what stands in its way; `why` is a clause and `instead` says what to do."""
+
+    code = DS0662
+    why: str
+    label: str
+    instead: str
+    other: Location | None = None
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            self.why,
+            self.label,
+            secondary=() if self.other is None else (Label(self.other, "asked for here"),),
+            help=self.instead,
+        )

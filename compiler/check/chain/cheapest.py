@@ -1,0 +1,124 @@
+"""Checks what an optimize block says of a result that is to be cheap: `minimize`, and the gate that it must reach."""
+
+from __future__ import annotations
+
+from dspec.grammar.tree import Binary, Gate, Literal, Reference
+from dspec.runtime.models.prices import price
+
+from ... import ir
+from ...diagnostics import codes
+from ..declarations.lms import lm
+from ..declarations.metrics import MetricInfo
+from ..session import Session
+from ..shape.attributes import Reader, number_of
+from .asked import ModelsAsked
+
+
+def cheapest(
+    session: Session, read: Reader, measure: MetricInfo | None
+) -> tuple[ir.Minimized | None, float | None]:
+    """What is minimized, and the score that must be reached; None for both where the block's result is the best one."""
+    place = read.place
+    said, node = read.choice("minimize"), read.value("minimize")
+    gates = [item for item in place.declaration.items or () if isinstance(item, Gate)]
+    reached = [_least(item) for item in gates]
+    refuse = codes.optimizers.CannotMinimize
+    if node is None:
+        for item in gates:
+            session.report(
+                refuse(
+                    place.at(item.condition),
+                    "a gate of an optimize block is what its cheapest result must reach, and nothing is minimized",
+                    "the best program is taken, whatever it scores",
+                    'write `minimize = "usd"` beside it, or put the gate into an `eval`',
+                )
+            )
+        return None, None
+    at = place.at(node)
+    if not gates:
+        session.report(
+            refuse(
+                at,
+                "the cheapest program is one that does nothing well: `minimize` needs a score to reach",
+                "with no gate",
+                "say what is good enough: `gate score >= 0.9`",
+            )
+        )
+    for item, least in zip(gates, reached, strict=True):
+        if least is None or item is not gates[0]:
+            session.report(
+                refuse(
+                    place.at(item.condition),
+                    f"`{' '.join(place.text(item.condition).split())}` is no gate that a cheapest result can be held to",
+                    "one gate, a score and a number" if least is None else "a second gate",
+                    "write one gate, as `gate score >= 0.9`",
+                    at,
+                )
+            )
+    for name, value in (("scoring", "none"), ("compat", "dspy")):
+        other = read.value(name)
+        if isinstance(other, Literal) and other.value == value:
+            session.report(
+                refuse(
+                    at,
+                    f'with `{name} = "{value}"` no program is certain to reach a gate',
+                    "what is minimized",
+                    f"leave out `{name}` or `minimize`",
+                    place.at(other),
+                )
+            )
+    if "val" not in read.found:
+        session.report(
+            refuse(
+                at,
+                "without `val` nothing is certain of a score: steps learn from the rows of `train`",
+                "scores on rows that were learned from",
+                "name rows to compare on: `val = …`",
+            )
+        )
+    if measure is not None and measure.metric is not None and measure.metric.aggregates:
+        session.report(
+            refuse(
+                at,
+                "a metric that is made of all rows has no gate that is certain to be reached",
+                "what is minimized",
+                "score each row by itself, or leave out `minimize`",
+            )
+        )
+    unit: ir.Minimized | None = "usd" if said == "usd" else "tokens" if said == "tokens" else None
+    least = reached[0] if len(reached) == 1 else None
+    return (None, None) if unit is None or least is None else (unit, least)
+
+
+def check_priced(session: Session, read: Reader, asked: ModelsAsked) -> None:
+    """Reports a model of unknown price, where money is minimized."""
+    node = read.value("minimize")
+    if node is None:
+        return
+    for model in {**asked.answering, **asked.embedding}.values():
+        settings = lm(session, model)
+        if settings is not None and price(settings) is None:
+            session.report(
+                codes.optimizers.CannotMinimize(
+                    read.place.at(node),
+                    f"nobody knows what an answer of `{settings.model}` costs",
+                    "what is minimized",
+                    'give its `lm` a `price { … }`, or write `minimize = "tokens"`',
+                    model.location,
+                )
+            )
+
+
+def _least(item: Gate) -> float | None:
+    """The number of `score >= number`, if that is the condition."""
+    condition = item.condition
+    if (
+        isinstance(condition, Binary)
+        and condition.operator == ">="
+        and isinstance(condition.left, Reference)
+        and condition.left.name.text == "score"
+        and (number := number_of(condition.right)) is not None
+        and 0.0 < number < 1.0
+    ):
+        return float(number)
+    return None
