@@ -29,9 +29,9 @@ from .proposing.rules import infer_rules
 from .ranking import ranked
 
 SEARCHES = ("racing", "full")
-SHARE = 0.52
+SHARE = 0.42
 """What a race may cost, as a share of scoring every candidate on every row."""
-COMPARED_ON, MOST_COMPARED_ON = 150, 300
+COMPARED_ON, MOST_COMPARED_ON = 200, 300
 """Rows of val on which candidates are compared, where it has more: half of it, but no fewer than the first and no more than
 the second."""
 TEMPERATURE = 1.0
