@@ -126,7 +126,7 @@ SPEC = Spec(
     about="When the same program sometimes gets a row right and sometimes not: the good run becomes a demo, "
     "or the model is asked what it did that the bad run did not. It adds to demos and instructions.",
     costs="for each of `max_steps` batches, up to `num_candidates` runs of each row, at most `num_candidates` "
-    "questions and two more, and the children on the same rows; then the best programs on `val`.",
+    "questions and four more, and the children on the same rows; then the best programs on `val`.",
     source="DSPy, SIMBA",
     options=(
         Option(
@@ -141,7 +141,7 @@ SPEC = Spec(
             "num_candidates",
             "int",
             6,
-            "Runs of each row of a batch; about as many children are made of each batch.",
+            "Runs of each row of a batch; a few more children than that are made of each batch.",
             minimum=1,
         ),
         Option("max_steps", "int", 8, "Batches to learn from.", minimum=1),
