@@ -31,7 +31,7 @@ from simulated.model import Simulated, Task, metric, rows, student
 from dspec.compiler import ir
 from dspec.compiler.compile import enough
 from dspec.compiler.compile.build import Ran
-from dspec.compiler.compile.plan import plan_resolved
+from dspec.compiler.compile.plan import Plan, plan_resolved
 from dspec.compiler.compile.prepared import Resolved
 from dspec.compiler.evaluate.events import silent
 from dspec.compiler.optimizers.table import SPECS
@@ -97,10 +97,9 @@ def block(name: str, kind: str, seed: int, compat: bool) -> ir.Optimize:
     )
 
 
-async def compiled(name: str, kind: str, seed: int, compat: bool) -> Outcome:
-    task = Task(seed, KINDS[kind])
+def planned_block(optimize: ir.Optimize, task: Task) -> tuple[ir.Project, Resolved, Plan, ir.Metric]:
+    """The block with its rows and its plan, for a task of its kind."""
     program, measure = student(task.kind.predictors), metric(task.kind.graded)
-    optimize = block(name, kind, seed, compat)
     assert optimize.val is not None
     parts = {"train": rows("train", task.kind.train), "val": rows("val", task.kind.val)}
     lm = program.lms["simulated"]
@@ -113,7 +112,13 @@ async def compiled(name: str, kind: str, seed: int, compat: bool) -> Outcome:
     train, val = parts["train"], parts[optimize.val.part or ""]
     looked_at = enough.parts(optimize, measure, train, val)
     resolved = Resolved(optimize, program, measure, train, val, *looked_at, None, lm)
-    planned = plan_resolved(project, resolved, Path())
+    return project, resolved, plan_resolved(project, resolved, Path()), measure
+
+
+async def compiled(name: str, kind: str, seed: int, compat: bool) -> Outcome:
+    task = Task(seed, KINDS[kind])
+    project, resolved, planned, measure = planned_block(block(name, kind, seed, compat), task)
+    program = resolved.student
     async with Engine() as engine:
         evaluator = Simulated(engine, measure, task)
         ran = Ran(project, resolved, planned, evaluator, silent, walled=False)

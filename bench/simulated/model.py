@@ -170,8 +170,8 @@ def written(hints: frozenset[int]) -> str:
 class Simulated(Evaluator):
     """The compile's own evaluator, store, counting and all, with the model's answers drawn."""
 
-    def __init__(self, engine: Engine, metric: ir.Metric, task: Task) -> None:
-        super().__init__(engine, Store(), metric)
+    def __init__(self, engine: Engine, metric: ir.Metric, task: Task, *, width: int = 64) -> None:
+        super().__init__(engine, Store(), metric, width=width)
         self._task = task
         self._skills: dict[int, tuple[Program, Skill, str]] = {}
         self._rows: dict[str, Asked] = {}

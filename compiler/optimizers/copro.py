@@ -3,9 +3,9 @@
 Algorithm: `COPRO` of DSPy, coordinate ascent over the texts of a program: proposals of a round are scored one
 text after the other, each with the best of the others in place. It differs in what it wastes: output
 prefixes, which no prompt shows, are not searched; proposals are raced instead of scored on every row
-(`search = "full"` does that); no proposal is scored a second time because another text changed; a race, whose
-proposals cost less, has half as many again; and from the second round on, half of the proposals wait for what the
-first look at the other half shows. And the descriptions of an agent's tools are texts as well.
+(`search = "full"` does that); a race, whose proposals cost less, has half as many again; no proposal is scored a second
+time because another text changed; and from the second round on, half of the proposals wait for what the first look at
+the other half shows. And the descriptions of an agent's tools are texts as well.
 """
 
 from __future__ import annotations
@@ -161,7 +161,8 @@ class _Ascent(Struct):
     """By address and text: the program in which it was scored."""
 
     async def climb(self, proposed: dict[str, list[str]]) -> Halt | None:
-        """All rounds, the first with what was `proposed`; ends early when one brings nothing new. Raises what ends proposing."""
+        """All rounds, the first with what was `proposed`; ends early when one brings nothing new. Halts while proposing are
+        raised."""
         self.tried = {address: {text: self.best} for address, text in texts(self.best.program).items()}
         for depth in range(1, self.options.integer("depth") + 1):
             if depth > 1:

@@ -29,10 +29,11 @@ from .proposing.rules import infer_rules
 from .ranking import ranked
 
 SEARCHES = ("racing", "full")
-SHARE = 0.45
+SHARE = 0.42
 """What a race may cost, as a share of scoring every candidate on every row."""
-COMPARED_ON = 150
-"""Rows of val on which candidates are compared, where it has more."""
+COMPARED_ON, MOST_COMPARED_ON = 200, 300
+"""Rows of val on which candidates are compared, where it has more: half of it, but no fewer than the first and no more than
+the second."""
 TEMPERATURE = 1.0
 """Temperature of the model that writes rules: its answers are to differ."""
 
@@ -99,7 +100,7 @@ SPEC = Spec(
     bootstraps=True,
     candidates=True,
     advised_train=20,
-    compares_on=lambda options, train, val: COMPARED_ON,
+    compares_on=lambda options, train, val: min(MOST_COMPARED_ON, max(COMPARED_ON, val // 2)),
     prompts=True,
 )
 

@@ -3,10 +3,12 @@
 Algorithm: DSPy's `SIMBA` (stochastic introspective mini-batch ascent). Each step runs good programs several
 times on a batch of train. Where one run did well and another badly, a child is made that shows the good run
 as a demo, or that is given advice which a model draws from comparing the two. Children are scored on the
-same batch; the best one of each step competes in the end on val. What differs: a row is run again only where that may tell
-more, and children and winners race (`search = "full"` runs them all on all rows); a child that came out
-unchanged or like another is not scored; a program is run on a row without the demo that shows this row; and
-what it starts from is scored first, so that it competes whatever happens.
+same batch; in the end the best ones compete on val. What differs, but for `search = "full"`: a row is run again only
+where that may tell more; each batch makes two steps of half its rows, the second of which knows what came of the first;
+children and finalists race; and how good a program is follows from everything that was seen of it and of those it was made of,
+the runs to learn from included (`search.lineage`), and not from its mean on one batch. And always: a child that came
+out unchanged or like another is not scored; a program is run on a row without the demo that shows this row; and what it
+starts from is scored first, so that it competes whatever happens.
 
 Of one step, all runs of a wave are made at once, then all questions are asked at once, then all children are scored at
 once. Every draw is made before any of them.
@@ -34,7 +36,7 @@ from ..evaluate.outcomes import Candidate
 from ..evaluate.scoring import MetricError
 from ..evaluate.shares import overall
 from ..evaluate.tasks import Halt, together
-from ..search import Arm, Board, Full, Listed, Racing, Strategy
+from ..search import Arm, Board, Foreseen, Full, Lineage, Listed, Racing, Strategy
 from ..search.racing import Round
 from .base import Context, Facts, Option, Options, Shows, Spec, StepResult, Writes
 from .demos import hide, showable
@@ -52,7 +54,9 @@ if TYPE_CHECKING:
 
 SEARCHES = ("racing", "full")
 SHARE = 0.42
-"""What the race of the best of each batch may cost, as a share of scoring each on all of val."""
+"""What the race of the best programs may cost, as a share of scoring each on all of val."""
+PARTS = 2
+"""Where it races, a batch is learned from in so many steps."""
 FIRST_PART = 4
 """The first look at children takes so many-th part of a batch."""
 FIRST_RUNS = 2
@@ -65,31 +69,52 @@ def races(options: Options) -> bool:
     return options.text("search") == "racing"
 
 
+class Steps(Struct, frozen=True):
+    """How many steps there are at most, the rows of each, and the children that each makes at most: of a half of a batch one
+    more than half of the batch's, since these cost less."""
+
+    count: int
+    rows: int
+    children: int
+
+
+def steps(options: Options, train: int) -> Steps:
+    most, batch = options.integer("max_steps"), min(options.integer("bsize"), train)
+    made = options.integer("num_candidates") + 1
+    if not races(options):
+        return Steps(most, batch, made)
+    rows = math.ceil(batch / PARTS)
+    parts = math.ceil(batch / rows)
+    return Steps(most * parts, rows, math.ceil(made / parts) + (parts > 1))
+
+
 def children(options: Options, batch: int) -> Strategy:
-    """How the children of a step are compared on its batch."""
+    """How the children of a step are compared on its rows."""
     return Racing(math.ceil(batch / FIRST_PART)) if races(options) else Full()
 
 
 def winners(options: Options, best: int, val: int, finalists: int = 1) -> Strategy:
-    """How the best of each batch are compared on val."""
+    """How the best programs are compared on val."""
     return Racing.within(SHARE * best * val, best, val, finalists=finalists) if races(options) else Full()
 
 
 def _calls(options: Options, facts: Facts) -> Calls:
-    steps, runs = options.integer("max_steps"), options.integer("num_candidates")
-    batch = min(options.integer("bsize"), facts.train)
+    runs = options.integer("num_candidates")
+    planned = steps(options, facts.train)
     own, taught = facts.calls_per_run, max(facts.calls_per_run, facts.teacher_calls)
     start = 0 if facts.student_scored else facts.val
-    best = min(steps, runs)
-    rows = steps * children(options, batch).most(runs + 1, batch)
+    best = min(planned.count * (planned.children if races(options) else 1), runs)
+    rows = planned.count * children(options, planned.rows).most(planned.children, planned.rows)
     rows += max(
         winners(options, few, facts.val, facts.finalists).most(few, facts.val) for few in range(1, best + 1)
     )
     sure = min(runs, FIRST_RUNS) if races(options) else runs
     return Calls(
         task=Range(start * own, (start + rows) * own),
-        teacher=Range(sure * min(own, facts.teacher_calls), steps * batch * ((runs - 1) * own + taught)),
-        prompt=Range(0, steps * min(batch, runs + 1)),
+        teacher=Range(
+            sure * min(own, facts.teacher_calls), planned.count * planned.rows * ((runs - 1) * own + taught)
+        ),
+        prompt=Range(0, planned.count * min(planned.rows, planned.children)),
     )
 
 
@@ -101,7 +126,7 @@ SPEC = Spec(
     about="When the same program sometimes gets a row right and sometimes not: the good run becomes a demo, "
     "or the model is asked what it did that the bad run did not. It adds to demos and instructions.",
     costs="for each of `max_steps` batches, up to `num_candidates` runs of each row, at most `num_candidates` "
-    "questions and one more, and the children on the same batch; then the best of each batch on all of `val`.",
+    "questions and four more, and the children on the same rows; then the best programs on `val`.",
     source="DSPy, SIMBA",
     options=(
         Option(
@@ -116,7 +141,7 @@ SPEC = Spec(
             "num_candidates",
             "int",
             6,
-            "Runs of each row of a batch; one fewer than the children that a step makes at most.",
+            "Runs of each row of a batch; a few more children than that are made of each batch.",
             minimum=1,
         ),
         Option("max_steps", "int", 8, "Batches to learn from.", minimum=1),
@@ -153,8 +178,8 @@ SPEC = Spec(
             "str",
             "racing",
             'How much is run: with "racing" a row is run again only while its runs are alike and few rows are known whose runs '
-            'differ, and children, and in the end the best of each batch, race on growing parts of the rows; with "full" '
-            "every row is run as often, and every child on all rows.",
+            "differ, a batch is learned from half by half, and children, and in the end the best programs, race on growing "
+            'parts of the rows; with "full" every row is run as often, and every child on all rows.',
             choices=SEARCHES,
         ),
     ),
@@ -165,7 +190,9 @@ SPEC = Spec(
         options.integer("max_demos"), options.integer("max_demos"), repeats=True
     ),
     writes=lambda options, facts: Writes(
-        kept=options.integer("max_steps"), shown=options.integer("max_steps") * facts.predictors, runs=2
+        kept=steps(options, facts.train).count,
+        shown=steps(options, facts.train).count * facts.predictors,
+        runs=2,
     ),
     needs_val=True,
     takes_teacher=True,
@@ -190,25 +217,27 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         await ascent.climb()
     except (BudgetExceeded, Stopped) as halt:
         return ranked(scored, cut=halt)
-    places = spread(len(ascent.winners), options.integer("num_candidates") + 1)
-    best = [Arm(ascent.winners[place].label, ascent.winners[place].program) for place in places if place > 0]
+    best = ascent.best(options.integer("num_candidates"))
     compared = winners(options, max(1, len(best)), board.rows, context.finalists)
-    halt = await compared.run(board, Listed(best), len(best))
+    halt = await compared.run(board, ascent.listed(best, board), len(best))
     notes = () if halt else tuple(ascent.notes)
     return ranked(board.candidates(), cut=halt, notes=notes, rivals=board.rivals, ended=board.settled)
 
 
 class _Entry(Struct, frozen=True):
-    """A program of the pool, and what it scored on average: the start on val, the others on their batch."""
+    """A program of the pool, and what it scored on average: the start on val, the others on their batch. `parent` is the
+    place of the one that it was made of."""
 
     label: str
     program: Program
     mean: float
+    parent: int = 0
 
 
 class _Recipe(Struct, frozen=True):
-    """A child to be made: from which program, without which demos, from which row's runs, and how."""
+    """A child to be made: from which program of the pool, without which demos, from which row's runs, and how."""
 
+    parent: int
     source: Program
     dropped: frozenset[int]
     bucket: Bucket
@@ -216,27 +245,55 @@ class _Recipe(Struct, frozen=True):
 
 
 class _Ascent:
-    """The pool, and the winner of each step so far; the first entry of both is the start."""
+    """The pool, and the places of each step's winners; the first of both is the start."""
 
     def __init__(self, student: Program, options: Options, context: Context, start: Candidate) -> None:
         self.start = start
         self.notes: list[str] = []
         self._pool = [_Entry(start.label, student, start.score)]
-        self.winners = [self._pool[0]]
+        self._winners = [0]
+        self._lineage = Lineage() if races(options) else None
         self._options = options
         self._context = context
         self._proposer = Proposer(context, student)
-        self._size = min(options.integer("bsize"), len(context.train))
+        self._steps = steps(options, len(context.train))
         self._runs = options.integer("num_candidates")
         self._seen = {program_digest(student)}
         self._order: list[Example] = []
         self._passes = 0
         self._failed: set[str] = set()
+        for row, score in zip(context.val, start.scores, strict=True):
+            self._tell(0, row, score)
+
+    def _tell(self, place: int, row: Example, score: float) -> None:
+        """Of a program of the pool, by its place."""
+        if self._lineage is not None:
+            self._lineage.told(place, row.digest, score)
+
+    def _means(self) -> list[float]:
+        """How good each program of the pool is."""
+        if self._lineage is not None:
+            return self._lineage.means()
+        return [entry.mean for entry in self._pool]
+
+    def best(self, most: int) -> list[int]:
+        """Places of the programs that compete on val, the start left out."""
+        if self._lineage is None:
+            return [self._winners[place] for place in spread(len(self._winners), most + 1) if place > 0]
+        means = self._means()
+        return sorted(range(1, len(means)), key=lambda place: -means[place])[:most]
+
+    def listed(self, places: Sequence[int], board: Board) -> Listed:
+        arms = [Arm(self._pool[place].label, self._pool[place].program) for place in places]
+        if self._lineage is None:
+            return Listed(arms)
+        means = self._means()
+        return Foreseen(arms, [board.mean(board.incumbent) + means[place] - means[0] for place in places])
 
     async def climb(self) -> None:
         """All steps; ends early when a whole pass over train has led to no child."""
         barren = lost = 0
-        for number in range(1, self._options.integer("max_steps") + 1):
+        for number in range(1, self._steps.count + 1):
             batch = self._batch()
             runs = await self._runs_of(batch, number)
             recipes = self._recipes(runs, number)
@@ -244,12 +301,10 @@ class _Ascent:
             lost += len(recipes) - len(made)
             if made:
                 barren = 0
-                entries, best = await self._scored(made, batch)
-                self._pool += entries
-                self.winners.append(best)
+                self._winners.append(await self._scored(made, batch))
                 continue
             barren += len(batch)
-            if barren >= len(self._context.train) and number < self._options.integer("max_steps"):
+            if barren >= len(self._context.train) and number < self._steps.count:
                 self.notes.append(f"stopped after step {number}: a whole pass over train taught nothing")
                 break
         if lost:
@@ -259,33 +314,39 @@ class _Ascent:
 
     def _batch(self) -> Rows:
         """The next rows of a shuffled train; what does not fill a batch is left to the next pass."""
-        if len(self._order) < self._size:
+        size = self._steps.rows
+        if len(self._order) < size:
             self._order = list(self._context.train)
             self._context.rng(f"pass {self._passes}").shuffle(self._order)
             self._passes += 1
-        batch, self._order = self._order[: self._size], self._order[self._size :]
+        batch, self._order = self._order[:size], self._order[size:]
         return tuple(batch)
 
     async def _runs_of(self, batch: Rows, number: int) -> list[list[Attempt]]:
         """Each row's runs at temperature 1.0, by programs drawn for each; the teacher makes the first."""
         draws = self._context.rng(f"step {number}/runs")
         temperature = self._options.number("temperature_for_sampling") or 0.0
-        means = [entry.mean for entry in self._pool]
+        means = self._means()
         jobs: list[tuple[Runnable, Example, int, float | None]] = []
+        drawn: list[int | None] = []
         for row in batch:
             for turn in range(self._runs):
-                drawn = draw_program(means, self._runs, temperature, draws)
+                place = draw_program(means, self._runs, temperature, draws)
                 if turn == 0 and self._context.teacher is not None:
                     jobs.append((_hidden(self._context.teacher, row), row, number - 1, None))
+                    drawn.append(None)
                     continue
                 sample = (number - 1) * self._runs + turn
-                jobs.append((hide(self._pool[drawn].program, row), row, sample, 1.0))
+                jobs.append((hide(self._pool[place].program, row), row, sample, 1.0))
+                drawn.append(place)
         made: list[list[Attempt]] = [[] for _ in batch]
         for turns in self._waves():
             places = self._unclear(made)
             wanted = [place * self._runs + turn for place in places for turn in turns]
             for job, attempt in zip(wanted, await self._attempts([jobs[one] for one in wanted]), strict=True):
                 made[job // self._runs].append(attempt)
+                if (place := drawn[job]) is not None:
+                    self._tell(place, attempt.example, score_of(attempt))
         return made
 
     def _waves(self) -> list[range]:
@@ -338,19 +399,20 @@ class _Ascent:
     # Children --------------------------------------------------------------------------------------
 
     def _recipes(self, runs: Sequence[Sequence[Attempt]], number: int) -> list[_Recipe]:
-        """Children to make, at most one more than there are runs of a row, from the most telling rows."""
+        """Children to make, from the most telling rows."""
         table = [[score_of(attempt) for attempt in row] for row in runs]
         scores = [score for row in table for score in row]
         low, high = percentile(scores, 0.1), percentile(scores, 0.9)
-        means = [entry.mean for entry in self._pool]
+        means = self._means()
         temperature = self._options.number("temperature_for_candidates") or 0.0
         most = self._options.integer("max_demos")
         recipes: list[_Recipe] = []
         for bucket in by_worth(table):
-            if len(recipes) > self._runs:
+            if len(recipes) == self._steps.children:
                 break
             draws = self._context.rng(f"step {number}/child of row {bucket.row}")
-            source = self._pool[draw_program(means, self._runs, temperature, draws)].program
+            parent = draw_program(means, self._runs, temperature, draws)
+            source = self._pool[parent].program
             demos = max((len(predictor.demos) for predictor in tunable(source).values()), default=0)
             forgotten = dropped(demos, most or LIMIT_WITHOUT_DEMOS, draws)
             good = bucket.scores[bucket.best] > low
@@ -362,7 +424,7 @@ class _Ascent:
             # Where the way that was drawn has nothing to work with, the other one may.
             way = next((way for way in (wanted, not wanted) if ways[way]), None)
             if way is not None:
-                recipes.append(_Recipe(source, forgotten, bucket, way))
+                recipes.append(_Recipe(parent, source, forgotten, bucket, way))
         return recipes
 
     async def _children(
@@ -376,13 +438,13 @@ class _Ascent:
             ]
         )
         children: list[_Entry] = []
-        for place, program in enumerate(found, 1):
+        for place, (recipe, program) in enumerate(zip(recipes, found, strict=True), 1):
             if not isinstance(program, Program):
                 raise program
             key = program_digest(program)
             if key not in self._seen:
                 self._seen.add(key)
-                children.append(_Entry(f"step {number}, child {place}", program, 0.0))
+                children.append(_Entry(f"step {number}, child {place}", program, 0.0, recipe.parent))
         return children
 
     async def _child(self, recipe: _Recipe, runs: Sequence[Attempt], number: int, place: int) -> Program:
@@ -402,28 +464,40 @@ class _Ascent:
         # Without advice there is no child: it is not made to forget demos and nothing else.
         return recipe.source if advised is program else advised
 
-    async def _scored(self, made: Sequence[_Entry], batch: Rows) -> tuple[list[_Entry], _Entry]:
-        """The children, each with its mean on the rows of the batch that it got to, and the best of those that saw all."""
+    async def _scored(self, made: Sequence[_Entry], batch: Rows) -> int:
+        """Adds the children to the pool, each with its mean on the rows of the batch that it got to. The place of the best of
+        those that saw all."""
         compared = children(self._options, len(batch))
         rounds = (
             compared.rounds(len(made), len(batch))
             if isinstance(compared, Racing)
             else (Round(len(made), len(batch)),)
         )
+        first = len(self._pool)
+        racing = list(range(first, first + len(made)))
+        if self._lineage is not None:
+            for child in made:
+                self._lineage.born(child.parent)
         scores: list[list[float]] = [[] for _ in made]
-        racing, seen = list(range(len(made))), 0
+        seen = 0
         for now in rounds:
-            racing = sorted(racing, key=lambda place: -overall(scores[place]))[: now.arms]
-            found = await together([self._on_rows(made[place], batch[seen : now.rows]) for place in racing])
+            if seen:
+                means = self._means()
+                racing = sorted(racing, key=lambda place: -means[place])[: now.arms]
+            rows = batch[seen : now.rows]
+            found = await together([self._on_rows(made[place - first], rows) for place in racing])
             seen = now.rows
             for place, one in zip(racing, found, strict=True):
                 if isinstance(one, Halt):
                     raise one
-                scores[place] += one
-        entries = [replace(child, mean=overall(own)) for child, own in zip(made, scores, strict=True)]
-        return entries, max((entries[place] for place in sorted(racing)), key=lambda entry: entry.mean)
+                for row, score in one:
+                    scores[place - first].append(score)
+                    self._tell(place, row, score)
+        self._pool += [replace(child, mean=overall(own)) for child, own in zip(made, scores, strict=True)]
+        means = self._means()
+        return max(sorted(racing), key=lambda place: means[place])
 
-    async def _on_rows(self, child: _Entry, rows: Rows) -> list[float]:
+    async def _on_rows(self, child: _Entry, rows: Rows) -> list[tuple[Example, float]]:
         """The child's scores, each row without the demo that shows it. In the order of the variants that this makes."""
         variants: dict[str, tuple[Program, list[Example]]] = {}
         for row in rows:
@@ -435,11 +509,11 @@ class _Ascent:
                 for program, those in variants.values()
             ]
         )
-        scores: list[float] = []
-        for one in found:
+        scores: list[tuple[Example, float]] = []
+        for one, (_, those) in zip(found, variants.values(), strict=True):
             if isinstance(one, Halt):
                 raise one
-            scores += one.scores
+            scores += zip(those, one.scores, strict=True)
         return scores
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from .board import Arm, Board
 from .full import Full
+from .lineage import Lineage
 from .minibatch import Minibatch
 from .racing import Racing
 from .samplers import Bandit, Exhaustive, Sampler, TpeSampler
-from .source import ArmSource, Combinations, Growing, Listed
+from .source import ArmSource, Combinations, Foreseen, Growing, Listed
 from .space import Choice, Space
 from .strategy import Strategy
 
@@ -25,8 +26,10 @@ __all__ = [
     "Choice",
     "Combinations",
     "Exhaustive",
+    "Foreseen",
     "Full",
     "Growing",
+    "Lineage",
     "Listed",
     "Minibatch",
     "Racing",

@@ -19,7 +19,7 @@ class ArmSource(Protocol):
     """Life cycle: `ask` and `tell` in turns, until `ask` gives nothing more."""
 
     learns: ClassVar[bool]
-    """Whether the scores of some arms say something of others; if not, `predict` gives None for all."""
+    """Whether more is known of arms than their own scores; if not, `predict` gives None for all."""
 
     async def ask(self, n: int) -> Sequence[Arm]:
         """Up to `n` arms, none of which it gave before; none when there are no more. Raises halts where making
@@ -34,7 +34,7 @@ class ArmSource(Protocol):
         ...
 
     def predict(self, arm: Arm) -> float | None:
-        """What the other arms' scores say of this one; None where they say nothing."""
+        """What this arm scores by everything but its own scores; None where that says nothing."""
         ...
 
 
@@ -55,6 +55,19 @@ class Listed:
 
     def predict(self, arm: Arm) -> float | None:
         return None
+
+
+class Foreseen(Listed):
+    """Arms that are known from the start, each with what it is expected to score on all rows, by what was seen elsewhere."""
+
+    learns: ClassVar[bool] = True
+
+    def __init__(self, arms: Sequence[Arm], expected: Sequence[float]) -> None:
+        super().__init__(arms)
+        self._expected = {arm.label: score for arm, score in zip(arms, expected, strict=True)}
+
+    def predict(self, arm: Arm) -> float | None:
+        return self._expected[arm.label]
 
 
 class Combinations:

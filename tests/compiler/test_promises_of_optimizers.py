@@ -192,7 +192,7 @@ async def test_copro_tells_how_its_rounds_did(monkeypatch: pytest.MonkeyPatch) -
     done = await step(
         monkeypatch, "COPRO", Model([70, 30]), train=TRAIN, val=VAL, breadth=3, depth=2, track_stats=True
     )
-    assert [note.split(",")[0] for note in done.result.notes] == ["round 1: 2 new", "round 2: 3 new"]
+    assert [note.split(",")[0] for note in done.result.notes] == ["round 1: 4 new", "round 2: 5 new"]
     assert done.spent.calls == done.script.calls
 
 
