@@ -22,7 +22,7 @@ def _count(stream: opening.PlacedFile, source: ir.DataSource) -> int:
 
 SOURCE = FileSource(
     name="recorded",
-    doc="Calls that an application [recorded](production.md), an SQLite file: inputs and outputs by their names, corrected where "
+    doc="Calls that an application recorded, an SQLite file: inputs and outputs by their names, corrected where "
     "feedback says so. Also the columns `@score`, `@comment` and `@id`.",
     parameters=(
         SourceParameter("path", "path", required=True),
