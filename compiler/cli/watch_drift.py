@@ -177,7 +177,7 @@ def _draw(found: Drift) -> None:
     )
     if found.lines:
         grid = Table(box=None, pad_edge=False, header_style="dim")
-        for name in ("", "", "compiled on", "recorded", "effect", "p", ""):
+        for name in ("", "", "compiled on", "now", "effect", "p", ""):
             grid.add_column(name, overflow="fold")
         for line in found.lines:
             after = line.after + (f"; new: {', '.join(line.new)}" if line.new else "")
