@@ -40,6 +40,7 @@ ELSEWHERE = {
     ("docs/from-baml.md", "python"): "tests/test_pages.py",
     ("docs/from-dspy.md", "python"): "tests/compiler/test_adopt.py",
     ("docs/from-promptfoo.md", "yaml"): "tests/compiler/test_adopt.py",
+    ("docs/production.md", "python"): "tests/end_to_end/test_production.py",
     ("docs/serving.md", "json"): "tests/end_to_end/test_serving_page.py",
     ("docs/serving.md", "python"): "tests/end_to_end/test_serving_page.py",
 }

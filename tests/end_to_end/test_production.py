@@ -19,7 +19,7 @@ from dspec.runtime.models.background import shutdown
 
 PAGE = EXAMPLES.parent / "docs" / "production.md"
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE = re.compile(r"^```\w+ (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"^```\w+\n(# (\S+\.\w+)\n.*?)^```$", re.MULTILINE | re.DOTALL)
 CONSOLE = re.compile(r"^```console\n(dspc .*?)\n```$", re.MULTILINE)
 
 
@@ -33,7 +33,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert dspc("compile", "desk.dspec", cwd=folder).code == 0
     (folder / "live").mkdir()
     shutil.copy(folder / "compiled/desk_v1.dspc.json", folder / "live/desk.dspc.json")
-    for name, text in FILE.findall(PAGE.read_text(encoding="utf-8")):
+    for text, name in FILE.findall(PAGE.read_text(encoding="utf-8")):
         (folder / name).write_text(text, encoding="utf-8")
     return folder
 
