@@ -103,7 +103,8 @@ def test_a_week_is_compiled_and_a_gate_holds_it(desk: Path, tmp_path: Path) -> N
     before = live.read_bytes()
 
     nothing = weekly(folder)
-    assert nothing.returncode != 0
+    assert nothing.returncode == 1
+    assert "is an SQLite file, but none of recorded calls" in nothing.stderr
     assert live.read_bytes() == before
 
     served(folder, mended=True)
