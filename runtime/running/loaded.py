@@ -134,7 +134,7 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
         return self._log.last(sys.maxsize if n is None else n)
 
     @property
-    def records(self) -> bool:
+    def is_recorded(self) -> bool:
         """Whether its calls are recorded."""
         return self._log.recorder is not None
 

@@ -109,7 +109,7 @@ class ProgramServer:
         self._sweeper: asyncio.Task[None] | None = None
         self._keys = [key.encode() for key in settings.keys]
         runnables = {name: one.program for name, one in self._programs.items()}
-        recorded = frozenset(name for name, one in self._programs.items() if one.records)
+        recorded = frozenset(name for name, one in self._programs.items() if one.is_recorded)
         document = openapi(runnables, keyed=bool(self._keys), version=version("dspc"), recorded=recorded)
         self._document = json.dumps(document, ensure_ascii=False).encode()
         self._runnables = runnables
@@ -132,7 +132,7 @@ class ProgramServer:
             ("POST", "/run", self._run),
             ("POST", "/run/{name}", self._run),
         ]
-        if any(one.records for one in self._programs.values()):
+        if any(one.is_recorded for one in self._programs.values()):
             routes += [("POST", "/feedback", self._feedback), ("POST", "/feedback/{name}", self._feedback)]
         for method, path, handler in routes:
             if method == "GET":
