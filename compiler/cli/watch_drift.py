@@ -91,7 +91,7 @@ def watch_drift(
 def _recorded(path: Path, program: str | None, name: str, last: int | None) -> tuple[list[Row], list[float]]:
     """The inputs of a program's calls, and the scores that were given to them. Where nobody says which program is meant it is the
     one of that `name`, or the only one."""
-    from dspec.runtime.running.recording.reading import RecordedCalls, NoRecordFile
+    from dspec.runtime.running.recording.reading import NoRecordFile, RecordedCalls
 
     from ..data.tables import MAX_ROWS, parse_json
 

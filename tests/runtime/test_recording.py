@@ -28,7 +28,7 @@ from dspec.runtime.artifact.artifact import Artifact, write_artifact
 from dspec.runtime.errors import ConfigurationError, InputError
 from dspec.runtime.models.background import shutdown
 from dspec.runtime.running.recording import recorder as recorders
-from dspec.runtime.running.recording.reading import RecordedCalls, NoRecordFile
+from dspec.runtime.running.recording.reading import NoRecordFile, RecordedCalls
 from dspec.runtime.schema.lms import LM
 from dspec.runtime.schema.types import BOOL, STR, OneOf
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
-from dspec.runtime.running.recording.reading import RecordedCall, RecordedCalls, NoRecordFile
+from dspec.runtime.running.recording.reading import NoRecordFile, RecordedCall, RecordedCalls
 from dspec.runtime.schema.types import JsonValue
 
 from ... import ir
