@@ -74,7 +74,7 @@ class LocalTrainer:
         done = await self._tuned(task, order, folder)
         found = await asyncio.to_thread(local_result, made, task.lm.model, task.job)
         assert found.weights is not None
-        task.job.model, task.job.pid = found.weights.sha256, 0
+        task.job.model, task.job.pid, task.job.host = found.weights.sha256, 0, ""
         tokens = done.get("tokens")
         task.job.trained = tokens if isinstance(tokens, int) else None
         shutil.rmtree(work, ignore_errors=True)
@@ -118,7 +118,7 @@ class LocalTrainer:
                     return said
                 case _:
                     task.job.state, task.job.error = "failed", str(said.get("text"))[:300]
-                    task.job.pid = 0
+                    task.job.pid, task.job.host = 0, ""
                     task.save()
                     raise TrainingFailed(
                         f"the training of {task.lm.name} failed: {said.get('text')}",
