@@ -71,26 +71,32 @@ class LocalTrainer:
         }
         (task.folder / _CANCEL).unlink(missing_ok=True)
         task.job.state = "running"
-        for left in reversed(range(_MACHINES)):
-            async with TrainingProcess(task.folder, task.start, base=folder) as worker:
-                task.job.pid, task.job.host = worker.pid, worker.where
-                task.save()
-                if worker.where:
-                    task.tell(f"{task.lm.name}: trained on {worker.where}")
-                await worker.send(order)
-                done = await self._followed(task, worker, again=left > 0)
-            if done["say"] == "done":
-                break
-            task.tell(f"{task.lm.name}: {done.get('text')}; another goes on from the last whole epoch")
+        done = await self._tuned(task, order, folder)
         found = await asyncio.to_thread(local_result, made, task.lm.model, task.job)
         assert found.weights is not None
-        task.job.model, task.job.pid = found.weights.sha256, 0
+        task.job.model, task.job.pid, task.job.host = found.weights.sha256, 0, ""
         tokens = done.get("tokens")
         task.job.trained = tokens if isinstance(tokens, int) else None
         shutil.rmtree(work, ignore_errors=True)
         if left_out := done.get("left_out"):
             task.tell(f"{left_out} rows were longer than the checkpoint takes, and left out")
         return found
+
+    async def _tuned(self, task: TrainingTask, order: dict[str, object], base: Path) -> dict[str, Any]:
+        """What the process says at its end, the last of several where machines are lost."""
+        left = _MACHINES
+        while True:
+            left -= 1
+            async with TrainingProcess(task.folder, task.start, base=base) as worker:
+                task.job.pid, task.job.host = worker.pid, worker.where
+                task.save()
+                if worker.where:
+                    task.tell(f"{task.lm.name}: trained on {worker.where}")
+                await worker.send(order)
+                said = await self._followed(task, worker, again=left > 0)
+            if said["say"] == "done":
+                return said
+            task.tell(f"{task.lm.name}: {said.get('text')}; another goes on from the last whole epoch")
 
     async def _followed(self, task: TrainingTask, worker: TrainingProcess, *, again: bool) -> dict[str, Any]:
         """What the process says at its end; what it says before is told. With `again` it may be lost, which it says then."""
@@ -112,7 +118,7 @@ class LocalTrainer:
                     return said
                 case _:
                     task.job.state, task.job.error = "failed", str(said.get("text"))[:300]
-                    task.job.pid = 0
+                    task.job.pid, task.job.host = 0, ""
                     task.save()
                     raise TrainingFailed(
                         f"the training of {task.lm.name} failed: {said.get('text')}",
@@ -133,6 +139,8 @@ class LocalTrainer:
         running = await self.status(task) == "running"
         if running and task.job.host:
             (task.folder / _CANCEL).touch()  # for the command that keeps it alive
+            task.job.state = "cancelled"
+            task.save()
             return
         if running and is_worker(task.job.pid):
             with contextlib.suppress(ProcessLookupError):
