@@ -67,6 +67,10 @@ class Outcome:
     score: float
     start: float
     calls: int
+    seen: float = math.nan
+    """What the report says the result scores on val; of a recorded block it is not known."""
+    corrected: float = math.nan
+    """The same without its luck."""
 
 
 def block(name: str, kind: str, seed: int, compat: bool) -> ir.Optimize:
@@ -127,7 +131,11 @@ async def compiled(name: str, kind: str, seed: int, compat: bool) -> Outcome:
     made = built.artifact.program
     assert not isinstance(made, Ensemble)
     assert planned.least <= built.spent.calls <= planned.most, (name, kind, seed, built.spent.calls, planned)
-    return Outcome(name, kind, seed, task.score(made), task.score(program), built.spent.calls)
+    seen = math.nan if built.final is None else 100 * built.final.score
+    corrected = seen if built.corrected is None else 100 * built.corrected
+    return Outcome(
+        name, kind, seed, task.score(made), task.score(program), built.spent.calls, seen, corrected
+    )
 
 
 def one(job: tuple[str, str, int, bool]) -> Outcome:
@@ -216,6 +224,26 @@ def table(found: Sequence[Outcome], known: dict[tuple[str, str, int], Outcome], 
     return lines
 
 
+def honesty(found: Sequence[Outcome]) -> list[str]:
+    """By how much scores on val are above the true ones, as reported and without their luck."""
+
+    def mean(values: Sequence[float]) -> str:
+        error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+        return f"{statistics.fmean(values):+.2f} ± {error:.2f}"
+
+    lines = ["| optimizer | tasks | val less the true score | without luck, less the true score |"]
+    lines.append("| --- | ---: | ---: | ---: |")
+    for name in [*STEPS, "**all**"]:
+        of = [one for one in found if name in (one.step, "**all**") and not math.isnan(one.seen)]
+        if of:
+            seen, corrected = (
+                mean([one.seen - one.score for one in of]),
+                mean([one.corrected - one.score for one in of]),
+            )
+            lines.append(f"| {name} | {len(of)} | {seen} | {corrected} |")
+    return lines
+
+
 def behind(of: Sequence[Outcome], known: dict[tuple[str, str, int], Outcome]) -> str:
     """The kinds in which the default is more than `BEHIND` points behind, on average."""
     found: dict[str, list[float]] = {}
@@ -280,6 +308,8 @@ def main() -> None:
     ):
         if of := [one for one in found if one.kind in half]:
             print("\n".join(table(of, known, title)), "\n")
+    print("### How honest the score on val is\n")
+    print("\n".join(honesty(found)), "\n")
     for line in differ(jobs(flags.sample, True), known):
         print(f"not as recorded: {line}")
     if flags.json:
