@@ -5,12 +5,11 @@ to compare on, drawn anew each time. Its winner, less the luck of having been ch
 started from on the other rows, block after block, and takes its place only if it is ahead on all of them together. So no round is
 judged by the rows it chose on alone, and one that brought nothing costs little.
 
-Which family has the next round is decided by what it may gain for each call: by what its last round gained, and before that by a
-guess. A round without a gain makes all others less hopeful, one with a gain makes them more so, since there is then another
+The first rounds are those of the cheap families and of what most tasks gain by. Which family has the next one is decided by what it may
+gain for each call: by what its last round gained, and before that by a guess. A round without a gain makes all others less hopeful, one with a gain makes them more so, since there is then another
 program to improve. It ends when nothing is likely to pay.
 
-Sources: successive elimination (Even-Dar et al., 2006) for rounds; the parts are those of `auto_families`; the empirical Bayes of
-`evaluate.winners` for luck; majority votes as in self-consistency (Wang et al., 2022, arXiv:2203.11171).
+Luck is reckoned as in `evaluate.winners`. A vote of the best is that of self-consistency (Wang et al., 2022, arXiv:2203.11171).
 """
 
 from __future__ import annotations
@@ -135,15 +134,12 @@ def _advise(s: Situation) -> Iterator[Idea]:
     if s.faithful or s.no_demos or not s.val:
         return
     if s.val < FEW:
-        why = f"{s.val} rows of val tell little: it tries what is cheap, demos as they are, and stops"
+        why = f"{s.val} rows of val tell little: it tries {FAMILIES[0].name}, and stops"
         yield Idea("unsure", "tuned", why)
         return
     families = [family.name for family in FAMILIES if s.labelled or not family.needs_labels]
     names = f"{', '.join(families[:-1])} and {families[-1]}"
-    why = (
-        f"tries {names} on {s.rows:,} rows, cheapest first, goes on with what gains most for each call, and stops when "
-        "nothing is likely to pay"
-    )
+    why = f"tries {names}, cheapest first, goes on with what gains most, and stops when nothing is likely to pay"
     yield Idea("fitting", "tuned", why)
 
 
@@ -153,9 +149,9 @@ SPEC = Spec(
     "for each call, and stops when nothing is likely to pay. What it starts from competes too.",
     suits="no wish to choose",
     about="Where it is not known which optimizer suits. It runs the others in rounds, each from the best program so far: rows as they "
-    "are (a bootstrap, labels, the rows nearest to each input), demo sets, rules, wordings. A round chooses on some rows of `val`; "
-    "its winner has to be ahead on the others as well. The family that promised most for each call has the next round; where "
-    "three rounds in a row gain nothing, it stops. The report and the artifact say of every round what was tried, on how many "
+    "are (a bootstrap, labels, the rows nearest to each input), rules, demo sets, contrasts, wordings. A round chooses on some rows of `val`; "
+    "its winner has to be ahead on all of them together. After the first rounds, the family that promises most for each call has the "
+    "next; where none promises more than 3 points, or three rounds in a row gain nothing, it stops. The report and the artifact say of every round what was tried, on how many "
     "rows, what it gained and took, and why it stopped. A program stays at one call an answer, unless "
     "`max_calls_per_answer` allows a vote.",
     costs="at most those of all rounds, as `dspc plan` counts them, and mostly half of that; nothing but the scoring of the start where "
@@ -169,7 +165,6 @@ SPEC = Spec(
             None,
             "Model calls of the step at most: rounds that this could not pay for are left out. `none`: all that there may be.",
             minimum=1,
-            maximum=10_000_000,
             optional=True,
         ),
         Option(
