@@ -1,15 +1,18 @@
 """Auto: which optimizer suits a program is tried out, in rounds of those that pay.
 
-A round runs one of the other optimizers, or races a few cheap ones, from the best program so far. It chooses on a part of the rows
-to compare on, drawn anew each time. Its winner, less the luck of having been chosen, is then compared with the program that the round
-started from on the other rows, block after block, and takes its place only if it is ahead on all of them together. So no round is
-judged by the rows it chose on alone, and one that brought nothing costs little.
+A round runs one of the other optimizers, or races a few cheap ones, from the best program so far. It chooses on a part of
+the rows to compare on, drawn anew each time. Its winner is then compared with the program that the round started from on
+the other rows, block after block, and takes its place only if it is ahead on all of them together. So no round is judged
+by the rows it chose on alone, and one that brought nothing costs little. What a round is said to have gained, and what is
+hoped of the next one, is without the luck of having been chosen (`evaluate.winners`).
 
-The first rounds are those of the cheap families and of what most tasks gain by. Which family has the next one is decided by what it may
-gain for each call: by what its last round gained, and before that by a guess. A round without a gain makes all others less hopeful, one with a gain makes them more so, since there is then another
-program to improve. It ends when nothing is likely to pay.
+The first rounds are those of cheap families and of what most tasks gain by. Which family has the next one is decided by
+what it may gain for each call: by what its last round gained, and before that by a guess. A round without a gain makes
+all others less hopeful, one with a gain makes them more so, since there is then another program to improve. It ends when
+nothing is likely to pay.
 
-Luck is reckoned as in `evaluate.winners`. A vote of the best is that of self-consistency (Wang et al., 2022, arXiv:2203.11171).
+A vote of the best, where more calls an answer are allowed, is self-consistency (Wang et al., 2022, arXiv:2203.11171) of
+several programs.
 """
 
 from __future__ import annotations
@@ -47,7 +50,7 @@ from .auto_families import (
     part_of,
     round_calls,
 )
-from .base import Context, Explored, Facts, Option, OptimizerError, Options, Shows, Spec, StepResult, Writes
+from .base import Context, Explored, Facts, OptimizerError, Option, Options, Shows, Spec, StepResult, Writes
 from .demos import Streams, has_demos, labels_for, without_demos
 from .ensemble import SPEC as ENSEMBLE
 from .ensemble import gather
@@ -145,18 +148,18 @@ def _advise(s: Situation) -> Iterator[Idea]:
 
 SPEC = Spec(
     name="Auto",
-    doc="Finds out which optimizers suit: runs cheap ones first, compares what they make row by row, goes on with what gains most "
-    "for each call, and stops when nothing is likely to pay. What it starts from competes too.",
+    doc="Finds out which optimizers suit: runs cheap ones first, compares what they make row by row, goes on with what gains "
+    "most for each call, and stops when nothing is likely to pay. What it starts from competes too.",
     suits="no wish to choose",
-    about="Where it is not known which optimizer suits. It runs the others in rounds, each from the best program so far: rows as they "
-    "are (a bootstrap, labels, the rows nearest to each input), rules, demo sets, contrasts, wordings. A round chooses on some rows of `val`; "
-    "its winner has to be ahead on all of them together. After the first rounds, the family that promises most for each call has the "
-    "next; where none promises more than 3 points, or three rounds in a row gain nothing, it stops. The report and the artifact say of every round what was tried, on how many "
-    "rows, what it gained and took, and why it stopped. A program stays at one call an answer, unless "
-    "`max_calls_per_answer` allows a vote.",
-    costs="at most those of all rounds, as `dspc plan` counts them, and mostly half of that; nothing but the scoring of the start where "
-    "that is perfect; with fewer than 16 rows of `val` those of one race among what is cheap. Without `val` half of `train` takes its "
-    "place.",
+    about="Where it is not known which optimizer suits. It runs the others in rounds, each from the best program so far: rows "
+    "as they are (a bootstrap, labels, the rows nearest to each input), rules, demo sets, contrasts, wordings. A round chooses "
+    "on some rows of `val`; its winner has to be ahead on all of them together. After the first rounds, the family that "
+    "promises most for each call has the next; where none promises more than 3 points, or three rounds in a row gain nothing, "
+    "it stops. The report and the artifact say of every round what was tried, on how many rows, what it gained and took, and "
+    "why it stopped. A program stays at one call an answer, unless `max_calls_per_answer` allows a vote.",
+    costs="at most those of all rounds, as `dspc plan` counts them, and mostly half of that; nothing but the scoring of the "
+    "start where that is perfect; with fewer than 16 rows of `val` those of one race among what is cheap. Without `val` half of "
+    "`train` takes its place.",
     source="dspec",
     options=(
         Option(
@@ -360,9 +363,7 @@ class _Search:
 
         return await RUNS[optimizer](self.best.program, given, inner)
 
-    async def _raced(
-        self, family: Family, label: str, inner: Context, places: Sequence[int]
-    ) -> StepResult:
+    async def _raced(self, family: Family, label: str, inner: Context, places: Sequence[int]) -> StepResult:
         """What each part makes, and the program without demos where it has some, raced against the best. Raises halts."""
         from ..search import Arm, Board, Listed
 
@@ -458,8 +459,8 @@ class _Search:
     # The end --------------------------------------------------------------------------------------
 
     async def vote(self) -> Ensemble | None:
-        """The last programs that were the best, as a vote, where that is allowed and scores more. Their runs are known, so it takes
-        no call."""
+        """The last programs that were the best, as a vote, where that is allowed and scores more. Their runs are known, so
+        it takes no call."""
         voters = _voters(self.options, self.facts.calls_per_run)
         members = tuple(thaw(one.program) for one in self.accepted[: -voters - 1 : -1])
         if voters == 1 or len(members) < VOTERS or self.ended:
@@ -479,7 +480,10 @@ class _Search:
     def result(self, cut: Halt | None, vote: Ensemble | None) -> StepResult:
         """The best program, or the vote, and what was tried."""
         found = ranked(
-            list(reversed(self.accepted)), cut=cut, rivals=tuple(self.rivals), ended=self.ended and cut is None
+            list(reversed(self.accepted)),
+            cut=cut,
+            rivals=tuple(self.rivals),
+            ended=self.ended and cut is None,
         )
         notes = (*(one.said() for one in self.explored), *self.notes, f"it stopped: {self.stopped}")
         return replace(

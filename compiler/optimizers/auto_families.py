@@ -87,7 +87,11 @@ SHOWN = Family(
 )
 SETS = Family(
     "demo sets",
-    (Part("sets", "BootstrapFewShotWithRandomSearch", _fixed(num_candidate_programs=8, max_labeled_demos=4)),),
+    (
+        Part(
+            "sets", "BootstrapFewShotWithRandomSearch", _fixed(num_candidate_programs=8, max_labeled_demos=4)
+        ),
+    ),
     hoped=0.07,
     needs_labels=True,
 )
@@ -107,8 +111,8 @@ FAMILIES = (SHOWN, SETS, RULES, CONTRASTS, WORDINGS)
 FIRST: tuple[Family, ...] = (SHOWN, RULES, SETS, RULES)
 """The rounds that come first, whatever they are hoped to gain: what is cheap, and what most tasks gain by."""
 ORDER: tuple[Family, ...] = (*FIRST, CONTRASTS, SETS, RULES, WORDINGS, SHOWN)
-"""All rounds there may be, those that a small `max_calls` leaves out last. How often a family stands here is how often it may have
-its turn."""
+"""All rounds there may be, those that a small `max_calls` leaves out last. How often a family stands here is how often it
+may have its turn."""
 
 
 def compared(facts: Facts) -> Facts:

@@ -74,7 +74,10 @@ async def test_with_ten_rows_only_what_is_cheap_is_tried(monkeypatch: pytest.Mon
     few = rows(5, start=100, groups=5)
     done = await step(monkeypatch, AUTO, writes(wrong), train=rows(5, groups=5), val=few)
     assert tried(done) == [FAMILIES[0].name]
-    assert any(f"5 rows to compare on tell little: only what is cheap is tried ({FEW} would do)" in one for one in done.result.notes)
+    assert any(
+        f"5 rows to compare on tell little: only what is cheap is tried ({FEW} would do)" in one
+        for one in done.result.notes
+    )
     assert done.spent.calls <= 40
 
 
