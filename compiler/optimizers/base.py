@@ -358,7 +358,9 @@ class Explored(Struct, frozen=True):
         tried = f"{self.family}: {self.programs} programs, {took}"
         if not self.winner:
             return f"{tried}; none was better"
-        gain = f"{100 * self.gain:+.1f} on {self.rows:,} rows ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
+        gain = (
+            f"{100 * self.gain:+.1f} on {self.rows:,} rows ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
+        )
         return f"{tried}; `{self.winner}` {gain}, {'kept' if self.kept else 'not kept'}"
 
 
