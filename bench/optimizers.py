@@ -1,6 +1,7 @@
 """Every search optimizer as it comes beside DSPy's schedule: test score and model calls, all of them counted.
 
     python bench/optimizers.py [--seeds 10] [--kinds tuned|held-out] [--only COPRO] [--sample 2] [--json FILE]
+    python bench/optimizers.py --auto [--seeds 4]
     python bench/optimizers.py --record          writes what DSPy's schedule gives, hours of work, for all the others
 
 Offline: the model is simulated (`simulated/model.py`), so that a program's true score is computed and not sampled. What the
@@ -50,7 +51,11 @@ STEPS: dict[str, tuple[Step, ...]] = {
     "SIMBA": (("SIMBA", {}),),
     "InferRules": (("InferRules", {}),),
     "GEPA light": (("GEPA", {"auto": "light"}),),
+    "KNNFewShot": (("KNNFewShot", {}),),
 }
+AUTO = "Auto"
+AUTO_STEPS: tuple[Step, ...] = (("Auto", {}),)
+HEADROOM = 6.0
 WITHOUT_COMPAT = ("SIMBA", "InferRules", "GEPA")
 RECORD = Path(__file__).parent / "simulated" / "dspy.json"
 Z90 = 1.645
@@ -82,7 +87,7 @@ def block(name: str, kind: str, seed: int, compat: bool) -> ir.Optimize:
             options=options | ({"max_errors": 1000} if SPECS[optimizer].option("max_errors") else {}),
             compat="dspy" if compat and optimizer not in WITHOUT_COMPAT else None,
         )
-        for place, (optimizer, options) in enumerate(STEPS[name])
+        for place, (optimizer, options) in enumerate(AUTO_STEPS if name == AUTO else STEPS[name])
     )
     # DSPy's SIMBA knows no val.
     part = "train" if compat and name == "SIMBA" else "val"
@@ -253,6 +258,56 @@ def behind(of: Sequence[Outcome], known: dict[tuple[str, str, int], Outcome]) ->
     return ", ".join(f"{kind} {mean:+.1f}" for kind, mean in means.items() if mean < -BEHIND) or "none"
 
 
+def best_of(known: dict[tuple[str, str, int], Outcome], kind: str, seeds: int) -> list[Outcome]:
+    """The outcomes of DSPy's best optimizer of the kind, by the mean of the first `seeds` tasks."""
+    every = [[known.get((name, kind, seed)) for seed in range(seeds)] for name in STEPS]
+    whole = [[one for one in found if one is not None] for found in every if all(found)]
+    return max(whole, key=lambda found: statistics.fmean(one.score for one in found))
+
+
+def auto_table(
+    found: Sequence[Outcome], known: dict[tuple[str, str, int], Outcome], seeds: int, title: str
+) -> list[str]:
+    """`Auto` beside DSPy's best optimizer of each kind, which nobody knows beforehand."""
+    lines = [
+        f"### {title}",
+        "",
+        "| kind | start | DSPy's best | its score | its calls | Auto | Auto − best | calls | share |",
+        "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    rooms: list[float] = []
+    pairs: list[tuple[Outcome, Outcome]] = []
+    for kind in dict.fromkeys(one.kind for one in found):
+        ours = sorted((one for one in found if one.kind == kind), key=lambda one: one.seed)
+        theirs = best_of(known, kind, seeds)
+        pairs += zip(theirs, ours, strict=True)
+        both = Pairs(theirs, ours)
+        gap, error = _mean(both.differences)
+        start, best = (statistics.fmean(getattr(one, of) for one in theirs) for of in ("start", "score"))
+        if best - start > HEADROOM:
+            rooms.append(gap)
+        score, calls = (statistics.fmean(getattr(one, of) for one in ours) for of in ("score", "calls"))
+        taken = statistics.fmean(one.calls for one in theirs)
+        lines.append(
+            f"| {kind} | {start:.1f} | {theirs[0].step} | {best:.1f} | {taken:,.0f} | {score:.1f} | {gap:+.1f} ± {error:.1f} | "
+            f"{calls:,.0f} | {both.share:.0%} |"
+        )
+    whole = Pairs([one for one, _ in pairs], [one for _, one in pairs])
+    gap, error = _mean(whole.differences)
+    return [
+        *lines,
+        f"| **all** | | | | | | {gap:+.2f} ± {error:.2f} | | {whole.share:.0%} |",
+        "",
+        f"Mean of the {len(rooms)} kinds whose headroom exceeds {HEADROOM:g} points: {statistics.fmean(rooms):+.2f}.",
+    ]
+
+
+def _mean(values: Sequence[float]) -> tuple[float, float]:
+    """The mean and its standard error."""
+    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+    return statistics.fmean(values), error
+
+
 def differ(jobs: list[tuple[str, str, int, bool]], known: dict[tuple[str, str, int], Outcome]) -> list[str]:
     """What of the recorded runs comes out otherwise now. SIMBA, InferRules and GEPA are no longer what was recorded."""
     again = map(one, (job for job in jobs if job[0].split()[0] not in WITHOUT_COMPAT))
@@ -276,6 +331,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=0, help="recorded runs of each kind to make again")
     parser.add_argument("--record", action="store_true", help="record what DSPy's schedule gives")
     parser.add_argument("--json", type=Path, default=None, help="also write every outcome there")
+    parser.add_argument("--auto", action="store_true", help="Auto beside DSPy's best optimizer of each kind")
     flags = parser.parse_args()
     halves = {"tuned": TUNED, "held-out": HELD_OUT}
     kinds = [kind for kind in halves.get(flags.kinds, KINDS) if flags.kind in kind]
@@ -285,7 +341,10 @@ def main() -> None:
         return [(name, kind, seed, compat) for name in steps for kind in kinds for seed in range(seeds)]
 
     with ProcessPoolExecutor(flags.jobs) as pool:
-        found = list(pool.map(one, jobs(flags.seeds, flags.record), chunksize=2))
+        asked = jobs(flags.seeds, flags.record)
+        if flags.auto:
+            asked = [(AUTO, kind, seed, False) for kind in kinds for seed in range(flags.seeds)]
+        found = list(pool.map(one, asked, chunksize=2))
     if flags.record:
         record(
             [
@@ -307,6 +366,9 @@ def main() -> None:
         ("Kinds that none was tried on", HELD_OUT),
     ):
         if of := [one for one in found if one.kind in half]:
+            if flags.auto:
+                print("\n".join(auto_table(of, known, flags.seeds, title)), "\n")
+                continue
             print("\n".join(table(of, known, title)), "\n")
     print("### How honest the score on val is\n")
     print("\n".join(honesty(found)), "\n")

@@ -66,6 +66,18 @@ NAMED: dict[str, dict[str, str]] = {
 }
 """Of what has a table, the file of each name. Optimizers tell of each other; nobody else mentions one at all."""
 ELSEWHERE = {
+    **{
+        ("compiler/optimizers/auto_families.py", name): "one of those that Auto runs"
+        for name in (
+            "BootstrapFewShot",
+            "BootstrapFewShotWithRandomSearch",
+            "COPRO",
+            "InferRules",
+            "KNNFewShot",
+            "LabeledFewShot",
+            "SIMBA",
+        )
+    },
     ("compiler/optimizers/better_together.py", "BootstrapFewShotWithRandomSearch"): "DSPy's default for `p`",
     ("compiler/optimizers/better_together.py", "BootstrapFinetune"): "DSPy's default for `w`",
     ("compiler/serving/bulk/answers.py", "csv"): "a format that answers are written in",

@@ -29,6 +29,8 @@ class Kind:
     """What every hint and demo beyond four costs: long prompts hurt."""
     near: float = 0.0
     """What a demo adds on rows about the same topic; negative where it misleads."""
+    topics: int = 10
+    """The more there are, the fewer of them a fixed set of demos shows."""
     unreadable: float = 0.0
     """Share of the start's answers that nobody can read. Demos, and two of the hints, make them fewer."""
     train: int = 100
@@ -45,6 +47,7 @@ TUNED = {
     "graded": Kind(graded=True),
     "unreadable": Kind(unreadable=0.35),
     "small": Kind(train=30, val=40),
+    "neighbours decide": Kind(near=3.0, topics=30),
 }
 """Kinds that settings were tried on."""
 
@@ -58,6 +61,7 @@ HELD_OUT = {
     "few rows": Kind(train=20, val=30),
     "many hard rows": Kind(labels=40, hardness=1.5, train=200, val=600),
     "noisy, two predictors": Kind(predictors=2, effect=0.5, spread=1.0),
+    "neighbours decide, many hard rows": Kind(near=2.5, topics=60, hardness=1.5, train=200),
 }
 """Kinds that no setting was tried on."""
 

@@ -13,6 +13,7 @@ The model of a task, drawn from its seed:
 from __future__ import annotations
 
 import hashlib
+import heapq
 import math
 import random
 import statistics
@@ -38,7 +39,6 @@ from .kinds import Kind
 
 TEST = 2000
 HINTS = 12
-TOPICS = 10
 GRADES = 5
 KNOWN = 0.9
 """What a demo of a row's own label adds."""
@@ -120,9 +120,18 @@ class Task:
         return tuple(self.asked(f"test {row}") for row in range(TEST))
 
     def asked(self, name: str) -> Asked:
+        if name not in self._rows:
+            self._rows[name] = self._drawn(name)
+        return self._rows[name]
+
+    @cached_property
+    def _rows(self) -> dict[str, Asked]:
+        return {}
+
+    def _drawn(self, name: str) -> Asked:
         drawn = draws("row", self.seed, name)
         difficulty = drawn.gauss(self.kind.hardness, self.kind.spread)
-        return Asked(difficulty, drawn.randrange(self.kind.labels), drawn.randrange(TOPICS))
+        return Asked(difficulty, drawn.randrange(self.kind.labels), drawn.randrange(self.kind.topics))
 
     def skill(self, program: Program) -> Skill:
         odds, readable = 0.0, 1.0
@@ -148,8 +157,39 @@ class Task:
             readable *= 1 - lost
         return Skill(odds, dict(labels), dict(topics), readable)
 
+    def shown(self, program: Program, text: str) -> Program:
+        """The program as it is asked about a row: with the demos of its index's rows that are nearest to it. Rows about the same
+        topic are nearer than any others, in an order of their own for each row asked about."""
+        index = program.neighbours
+        if index is None:
+            return program
+        own = self.asked(text).topic
+        near = heapq.nsmallest(
+            index.k,
+            (row for row in index.rows if row.text != index.hidden),
+            key=lambda row: (
+                self.asked(row.text.removeprefix("text: ")).topic != own,
+                uniform("near", self.seed, text, row.text),
+            ),
+        )
+        bare = program.model_copy(update={"neighbours": None})
+        for address in program.predictors:
+            demos = [
+                demo
+                for row in near
+                if (demo := row.bootstrapped.get(address) or row.labelled.get(address)) is not None
+            ]
+            bare = bare.with_predictor(address, demos=tuple(demos))
+        return bare
+
     def score(self, program: Program) -> float:
         """The true score of a program, in percent."""
+        if program.neighbours is not None:
+            texts = [f"test {row}" for row in range(TEST)]
+            skills = [self.skill(self.shown(program, text)) for text in texts]
+            return 100 * statistics.fmean(
+                skill.readable * skill.right(row) for skill, row in zip(skills, self.test, strict=True)
+            )
         skill = self.skill(program)
         return 100 * skill.readable * statistics.fmean(map(skill.right, self.test))
 
@@ -174,7 +214,7 @@ class Simulated(Evaluator):
         super().__init__(engine, Store(), metric, width=width)
         self._task = task
         self._skills: dict[int, tuple[Program, Skill, str]] = {}
-        self._rows: dict[str, Asked] = {}
+        self._shown: dict[tuple[int, str], tuple[Program, Program]] = {}
 
     async def _execute(
         self,
@@ -187,6 +227,8 @@ class Simulated(Evaluator):
     ) -> RunResult:
         if program.name == "propose":
             return RunResult.of(self._proposal(program, example.inputs, sample), spent=Spent(1))
+        text = str(example.inputs["text"])
+        program = self._as_asked(program, text)
         known = self._skills.get(id(program))
         if known is None:
             key = [
@@ -194,10 +236,7 @@ class Simulated(Evaluator):
             ]
             known = self._skills[id(program)] = (program, self._task.skill(program), repr(key))
         _, skill, key = known
-        text = str(example.inputs["text"])
-        row = self._rows.get(text)
-        if row is None:
-            row = self._rows[text] = self._task.asked(text)
+        row = self._task.asked(text)
         names = [step.name for step in program.steps]
         spent = Spent(len(names))
         if skill.readable < 1 and uniform("read", self._task.seed, text, key, sample) >= skill.readable:
@@ -213,6 +252,14 @@ class Simulated(Evaluator):
             for name, address in zip(names, program.predictors, strict=True)
         )
         return RunResult.of(outputs, trace, spent=spent)
+
+    def _as_asked(self, program: Program, text: str) -> Program:
+        if program.neighbours is None:
+            return program
+        key = id(program), text
+        if key not in self._shown:
+            self._shown[key] = program, self._task.shown(program, text)
+        return self._shown[key][1]
 
     def _proposal(self, program: Program, inputs: Row, sample: int) -> Row:
         # What else a prompt shows, rows among it, changes the draw and not its quality.

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from msgspec import to_builtins
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ..compile.pipeline import Compiled
     from ..compile.selection import LastWord
     from ..evaluate.meter import Account
+    from ..optimizers.base import StepResult
 
 
 def draw_compiled(console: Console, result: Compiled) -> None:
@@ -313,6 +315,7 @@ def _compiled(result: Compiled) -> JsonValue:
                 "verdict": None if step.verdict is None else _verdict(step.verdict),
                 "comparison": None if step.verdict is None else _paired(step.verdict.comparison),
                 "notes": list(step.result.notes),
+                **_explored(step.result),
                 "candidates": [
                     {"label": candidate.label, "score": candidate.score}
                     for candidate in step.result.candidates
@@ -377,6 +380,14 @@ def _final(metric: str, built: Built) -> JsonValue:
     assert built.final is not None
     corrected = built.final.score if built.corrected is None else built.corrected
     return _score(scored(metric, built.final)) | {"corrected": corrected}
+
+
+def _explored(result: StepResult) -> dict[str, JsonValue]:
+    """The rounds of a step that tried several optimizers, and why it went no further; nothing of any other."""
+    if not result.stopped:
+        return {}
+    rounds: list[JsonValue] = [to_builtins(one) for one in result.explored]
+    return {"explored": rounds, "stopped": result.stopped}
 
 
 def _evaluation(evaluation: EvalResult) -> JsonValue:

@@ -309,6 +309,7 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
         made = spec.shape(thaw(starts), options)
         trains = spec.trains(options, facts) if spec.trains is not None else None
         if trains is not None and trains.runs:
+            assert isinstance(made, Program)  # what trains weights makes no ensemble
             made = tuned_shape(made)
         else:
             trains = None
@@ -343,13 +344,13 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
                 None if trains is None else reckoning.training(starts, before, trains.runs, project.training),
             )
         )
-        starts = programs[step.name] = made
+        programs[step.name] = made
         if spec.candidates:
             if scores_val(spec, step.compat) and (optimize.val is not None or not spec.holds_out):
                 scored.add(step.name)
             # What is scored on all rows costs as many calls, but for what is known before.
             most = 2 + calls.task.most // max(1, facts.val * facts.calls_per_run)
-            candidates[step.name] = (starts,) * most
+            candidates[step.name] = (made if isinstance(made, Program) else thaw(starts),) * most
     return _Walked(
         tuple(steps), programs, growths, frozenset(scored), scorings, tuple(described), met, reckoning
     )

@@ -7,7 +7,14 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, TypedDict
 
-from dspec.runtime.artifact.artifact import FlawName, MadeFrom, Provenance, StepRecord, TrainingRecord
+from dspec.runtime.artifact.artifact import (
+    ExploredRecord,
+    FlawName,
+    MadeFrom,
+    Provenance,
+    StepRecord,
+    TrainingRecord,
+)
 from dspec.runtime.running.inspecting import prompt_digests
 from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.program import digest
@@ -19,7 +26,7 @@ from ..data import Rows, rows_digest
 from ..evaluate.digests import metric_digest, program_digest
 from ..evaluate.meter import Account
 from ..evaluate.outcomes import Candidate, Evaluation, RowResult
-from ..optimizers.base import Options, StepResult, TrainingDone
+from ..optimizers.base import Explored, Options, StepResult, TrainingDone
 from .chain import spec_of
 from .evals import scored
 from .prepared import Resolved
@@ -153,7 +160,24 @@ def _record(
             "cost_usd": spent.total.known_usd,
             "gain": None if verdict is None else verdict.comparison.difference,
             "luck": None if verdict is None else verdict.chance,
+            "explored": tuple(map(_explored, result.explored)),
+            "stopped": result.stopped or None,
         }
+    )
+
+
+def _explored(one: Explored) -> ExploredRecord:
+    return ExploredRecord(
+        family=one.family,
+        optimizers=one.optimizers,
+        programs=one.programs,
+        rows=one.rows,
+        gain=one.gain,
+        low=one.low,
+        high=one.high,
+        calls=one.calls,
+        cost_usd=one.cost_usd,
+        kept=one.kept,
     )
 
 

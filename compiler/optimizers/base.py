@@ -245,7 +245,7 @@ class Spec(Struct, frozen=True):
     """True when options of any other name give the step optimizers to run (`p = MIPROv2()`)."""
     refused: Mapping[str, str] = field(default_factory=dict[str, str])
     """Further options that the optimizer has in DSPy and not here: what to write instead, as in `SAID_ELSEWHERE`."""
-    shape: Callable[[Program, Options], Program] = field(default=lambda student, options: student)
+    shape: Callable[[Program, Options], Runnable] = field(default=lambda student, options: student)
     """The result as far as a plan can know it: all that decides how many calls a run makes."""
     per_input: bool = False
     """True when the demos are chosen for each input, from an index, of which a program has one."""
@@ -329,6 +329,41 @@ class TrainingDone(Struct, frozen=True):
     job: TrainingJob
 
 
+class Explored(Struct, frozen=True):
+    """A round of a step that tries several optimizers: what it ran, how its winner did, and what that took."""
+
+    family: str
+    """What kind of thing was tried."""
+    optimizers: tuple[str, ...]
+    programs: int
+    """Programs that were compared with the one that the round started from."""
+    rows: int
+    """Rows on which its winner was."""
+    gain: float
+    """What the winner gained on these rows, in 0..1, without the luck of having been chosen; 0.0 where nothing was better."""
+    low: float
+    high: float
+    """The gain's interval at 95 %."""
+    calls: int
+    cost_usd: float | None
+    """None where a price is not known."""
+    kept: bool
+    """Whether the winner is what the rounds after it started from."""
+    winner: str = ""
+    """Its label; empty where nothing was better."""
+
+    def said(self) -> str:
+        """The round in a line."""
+        took = f"{self.calls:,} calls" + (f", ${self.cost_usd:,.4f}" if self.cost_usd else "")
+        tried = f"{self.family}: {self.programs} programs, {took}"
+        if not self.winner:
+            return f"{tried}; none was better"
+        gain = (
+            f"{100 * self.gain:+.1f} on {self.rows:,} rows ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
+        )
+        return f"{tried}; `{self.winner}` {gain}, {'kept' if self.kept else 'not kept'}"
+
+
 class StepResult(Struct, frozen=True):
     """`candidates` are best first; ties keep the order in which they were proposed."""
 
@@ -346,6 +381,10 @@ class StepResult(Struct, frozen=True):
     """Whether the search ended early, since nothing can be better than its best."""
     trained: tuple[TrainingDone, ...] = ()
     """The models whose weights were tuned, in order."""
+    explored: tuple[Explored, ...] = ()
+    """Of a step that tries several optimizers: its rounds, in order."""
+    stopped: str = ""
+    """Why such a step went no further, as a clause."""
 
 
 class PromptModel(Struct, frozen=True):

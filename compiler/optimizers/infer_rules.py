@@ -20,7 +20,7 @@ from ..evaluate.counts import Calls, Range
 from ..evaluate.tasks import Halt, together
 from ..search import Arm, Full, Listed, Racing, Strategy
 from ..search.board import open_beside
-from .base import Context, Facts, Option, Options, Spec, StepResult, Writes
+from .base import Context, Facts, Option, Options, Shows, Spec, StepResult, Writes
 from .bootstrap_few_shot import DEMO_OPTIONS, assemble, bootstrap, demos_shown, prepare_teacher, teacher_calls
 from .frozen import tunable
 from .proposing import Proposer
@@ -29,6 +29,7 @@ from .proposing.rules import infer_rules
 from .ranking import ranked
 
 SEARCHES = ("racing", "full")
+DEMOS = ("bootstrapped", "kept")
 SHARE = 0.42
 """What a race may cost, as a share of scoring every candidate on every row."""
 COMPARED_ON, MOST_COMPARED_ON = 200, 300
@@ -38,16 +39,25 @@ TEMPERATURE = 1.0
 """Temperature of the model that writes rules: its answers are to differ."""
 
 
+def keeps_demos(options: Options) -> bool:
+    return options.text("demos") == "kept"
+
+
+def compared(options: Options) -> int:
+    """How many programs are compared with the start."""
+    return options.integer("num_candidates") + (0 if keeps_demos(options) else 1)
+
+
 def halves(train: int) -> tuple[int, int]:
     """Rows to learn from and rows to score on where there is no val; a single row is both."""
     return (train // 2, train - train // 2) if train > 1 else (train, train)
 
 
 def strategy(options: Options, rows: int, finalists: int = 1) -> Strategy:
-    """How the demos alone and each set of rules are compared."""
+    """How the demos alone, where they are new, and each set of rules are compared."""
     if options.text("search") == "full":
         return Full()
-    arms = options.integer("num_candidates") + 1
+    arms = compared(options)
     return Racing.within(SHARE * arms * rows, arms, rows, finalists=finalists)
 
 
@@ -55,13 +65,13 @@ def _calls(options: Options, facts: Facts) -> Calls:
     train, val = (facts.train, facts.val) if facts.val_given else halves(facts.train)
     start = 0 if facts.student_scored else val * facts.calls_per_run
     candidates = options.integer("num_candidates")
-    raced = strategy(options, val, facts.finalists).most(candidates + 1, val)
+    raced = strategy(options, val, facts.finalists).most(compared(options), val)
     prompt = candidates * facts.predictors
     return Calls(
         task=Range(start, start + raced * facts.calls_per_run),
-        teacher=teacher_calls(
-            options.integer("max_bootstrapped_demos"), options, replace(facts, train=train)
-        ),
+        teacher=Range()
+        if keeps_demos(options)
+        else teacher_calls(options.integer("max_bootstrapped_demos"), options, replace(facts, train=train)),
         prompt=Range(prompt, prompt),
     )
 
@@ -79,6 +89,14 @@ SPEC = Spec(
     options=(
         Option("num_candidates", "int", 10, "Sets of rules to try.", minimum=1),
         Option("num_rules", "int", 10, "Rules in a set, for each predictor.", minimum=1),
+        Option(
+            "demos",
+            "str",
+            "bootstrapped",
+            'Whose demos the prompts show besides the rules: "bootstrapped" anew, or "kept" as the step is given them, those '
+            "that are chosen per input among them.",
+            choices=DEMOS,
+        ),
         *DEMO_OPTIONS,
         Option(
             "search",
@@ -92,7 +110,7 @@ SPEC = Spec(
     sets=frozenset({"instructions", "demos"}),
     starts_from=frozenset({"instructions"}),
     calls=_calls,
-    shows=demos_shown,
+    shows=lambda options, facts: Shows() if keeps_demos(options) else demos_shown(options, facts),
     writes=lambda options, facts: Writes(shown=0),
     needs_val=True,
     holds_out=True,
@@ -117,12 +135,11 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         found = ranked(board.candidates(), cut=taught, rivals=board.rivals, ended=taught is None)
         return replace(found, scored_on=context.val)
     numbers = range(1, options.integer("num_candidates") + 1)
-    arms = [Arm("demos alone", taught)]
-    compared = strategy(options, board.rows, context.finalists)
-    sure = (
-        compared.rounds(len(numbers) + 1, board.rows)[0].rows if isinstance(compared, Racing) else board.rows
-    )
-    board.begin(arms[0], sure)
+    arms = [] if taught is student else [Arm("demos alone", taught)]
+    planned, race = compared(options), strategy(options, board.rows, context.finalists)
+    sure = race.rounds(planned, board.rows)[0].rows if isinstance(race, Racing) else board.rows
+    for arm in arms:
+        board.begin(arm, sure)
     proposer = Proposer(context, student)
 
     async def made(number: int) -> tuple[Program, int]:
@@ -139,9 +156,9 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
             if isinstance(one, tuple):
                 arms.append(Arm(f"rules {number}", one[0]))
         if halt is None:
-            if isinstance(compared, Racing):
-                compared = compared.fewer(len(numbers) + 1, len(arms), board.rows)
-            halt = await compared.run(board, Listed(arms), len(arms))
+            if isinstance(race, Racing):
+                race = race.fewer(planned, len(arms), board.rows)
+            halt = await race.run(board, Listed(arms), len(arms))
     finally:
         await board.drop()
     notes = (f"{lost} answers with rules could not be used",) if lost else ()
@@ -150,7 +167,9 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
 
 
 async def _taught(student: Program, options: Options, context: Context) -> Program:
-    """The student with demos, as `BootstrapFewShot` gives them. Raises halts."""
+    """The student with demos, as `BootstrapFewShot` gives them, or as it came. Raises halts."""
+    if keeps_demos(options):
+        return student
     demos = options.integer("max_bootstrapped_demos")
     teacher = prepare_teacher(student, options, context)
     accepted, halt = await bootstrap(student, teacher, context.train, demos, options, context)

@@ -29,6 +29,7 @@ _MODULES: dict[str, str] = {
     "BootstrapFinetune": "bootstrap_finetune",
     "GRPO": "grpo",
     "Prune": "prune",
+    "Auto": "auto",
 }
 
 

@@ -60,6 +60,28 @@ class Score(Frozen):
         return f" ({', '.join(self.aggregates)})" if self.aggregates else ""
 
 
+class ExploredRecord(Frozen):
+    """One round of a step that tried several optimizers."""
+
+    family: str
+    """What kind of thing was tried."""
+    optimizers: tuple[str, ...]
+    programs: int
+    """Programs that were compared with the one that the round started from."""
+    rows: int
+    """Rows on which its winner was."""
+    gain: float
+    """What the winner gained, without the luck of having been chosen where it was kept; 0.0 where nothing was better."""
+    low: float
+    high: float
+    """The gain's interval at 95 %."""
+    calls: int
+    cost_usd: float | None = None
+    """None where a price is not known."""
+    kept: bool
+    """Whether the rounds after it started from its winner."""
+
+
 class StepRecord(Frozen):
     """What one optimizer step did."""
 
@@ -74,6 +96,10 @@ class StepRecord(Frozen):
     """What it scored above the program that it was given, on the same rows; None where it did not score both."""
     luck: float | None = None
     """How much of the gain the best of as many equal programs shows."""
+    explored: tuple[ExploredRecord, ...] = Field(default=(), exclude_if=lambda explored: not explored)
+    """The rounds of a step that tried several optimizers, in order."""
+    stopped: str | None = Field(default=None, exclude_if=lambda stopped: stopped is None)
+    """Why such a step went no further."""
 
 
 class TrainingRecord(Frozen):

@@ -191,7 +191,7 @@ def test_prompts_that_may_show_no_rows_show_none(tmp_path: Path) -> None:
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     graded = advice(SITUATIONS["graded without accept"].write(tmp_path)).suggestions
     assert [one.steps[0].name for one in graded if any("`accept" in need for need in one.needs)] == [
-        "search", "joint", "demos",
+        "search", "tuned", "joint", "demos",
     ]  # fmt: skip
     assert not any(one.needs for one in advice(SITUATIONS["graded with accept"].write(tmp_path)).suggestions)
     bare = advice(SITUATIONS["no val"].write(tmp_path)).suggestions

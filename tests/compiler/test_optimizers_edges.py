@@ -130,6 +130,7 @@ MANY: dict[str, dict[str, JsonValue]] = {
     "Ensemble": {"size": 9},
     "BetterTogether": {"strategy": "p -> p -> p -> p"},
     "Prune": {"rounds": 9},
+    "Auto": {"max_calls": 100_000},
 }
 
 

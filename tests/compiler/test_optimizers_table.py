@@ -17,7 +17,7 @@ DSPY = {
     "BootstrapFewShotWithOptuna", "KNNFewShot", "COPRO", "MIPROv2", "GEPA", "SIMBA", "InferRules", "Ensemble",
     "BetterTogether", "BootstrapFinetune", "GRPO", "AvatarOptimizer", "ReAnchor",
 }  # fmt: skip
-OWN = {"Prune"}
+OWN = {"Auto", "Prune"}
 """Those that DSPy has not."""
 
 

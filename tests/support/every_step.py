@@ -102,6 +102,7 @@ CASES: dict[str, Case] = {
     "InferRules": Case(step("InferRules", num_candidates=3, max_labeled_demos=4)),
     "KNNFewShot": Case(step("KNNFewShot")),
     "KNNFewShot, 2 rounds": Case(step("KNNFewShot", max_rounds=2)),
+    "Auto": Case(step("Auto")),
     "BetterTogether": Case(together(i=step("COPRO", **WORDS), p=step(RANDOM, **SETS))),
     "dspy: LabeledFewShot": Case(step("LabeledFewShot", compat=True)),
     "dspy: BootstrapFewShot": Case(step("BootstrapFewShot", compat=True, max_labeled_demos=4)),

@@ -46,7 +46,7 @@
 
 (defconst dspec--optimizers
   ;; words: optimizers
-  '("LabeledFewShot" "BootstrapFewShot" "BootstrapFewShotWithRandomSearch" "BootstrapFewShotWithOptuna" "COPRO" "MIPROv2" "GEPA" "SIMBA" "InferRules" "KNNFewShot" "Ensemble" "BetterTogether" "BootstrapFinetune" "GRPO" "Prune" "BootstrapRS"))
+  '("LabeledFewShot" "BootstrapFewShot" "BootstrapFewShotWithRandomSearch" "BootstrapFewShotWithOptuna" "COPRO" "MIPROv2" "GEPA" "SIMBA" "InferRules" "KNNFewShot" "Ensemble" "BetterTogether" "BootstrapFinetune" "GRPO" "Prune" "Auto" "BootstrapRS"))
 
 (defconst dspec--functions
   ;; words: functions

@@ -29,7 +29,7 @@ syntax match dspecType /\<\%(list\|dict\|tuple\)\ze\s*\[/
 " words: strategies
 syntax match dspecStrategy /\v\.@1<!<%(Predict|ChainOfThought|ReAct|ProgramOfThought|CodeAct|RLM|MultiChainComparison|BestOfN|Refine|Majority|python)>\ze\s*\(/
 " words: optimizers
-syntax match dspecOptimizer /\v\.@1<!<%(LabeledFewShot|BootstrapFewShot|BootstrapFewShotWithRandomSearch|BootstrapFewShotWithOptuna|COPRO|MIPROv2|GEPA|SIMBA|InferRules|KNNFewShot|Ensemble|BetterTogether|BootstrapFinetune|GRPO|Prune|BootstrapRS)>\ze\s*\(/
+syntax match dspecOptimizer /\v\.@1<!<%(LabeledFewShot|BootstrapFewShot|BootstrapFewShotWithRandomSearch|BootstrapFewShotWithOptuna|COPRO|MIPROv2|GEPA|SIMBA|InferRules|KNNFewShot|Ensemble|BetterTogether|BootstrapFinetune|GRPO|Prune|Auto|BootstrapRS)>\ze\s*\(/
 " words: functions
 syntax match dspecFunction /\v\.@1<!<%(len|lower|upper|strip|str|contains|startswith|endswith|split|join|majority|round|abs|min|max|sum|mean|any|all|unique|first|range|matches|regex|normalize_text|exact_match|answer_exact_match|answer_passage_match|f1|squad_normalize|squad_exact_match|squad_f1|dpr_passage_match|close|reciprocal_rank|precision_at|recall_at|ndcg|number_in|json_diff|macro_f1|weighted_f1|balanced_accuracy|worst_label|percentile|semantic_f1|complete_and_grounded|llm_judge)>\ze\s*\(/
 " words: sources

@@ -48,7 +48,7 @@
   (#any-of? @constructor "Predict" "ChainOfThought" "ReAct" "ProgramOfThought" "CodeAct" "RLM" "MultiChainComparison" "BestOfN" "Refine" "Majority" "python"))
 ((call callee: (identifier) @constructor)
   ; words: optimizers
-  (#any-of? @constructor "LabeledFewShot" "BootstrapFewShot" "BootstrapFewShotWithRandomSearch" "BootstrapFewShotWithOptuna" "COPRO" "MIPROv2" "GEPA" "SIMBA" "InferRules" "KNNFewShot" "Ensemble" "BetterTogether" "BootstrapFinetune" "GRPO" "Prune" "BootstrapRS"))
+  (#any-of? @constructor "LabeledFewShot" "BootstrapFewShot" "BootstrapFewShotWithRandomSearch" "BootstrapFewShotWithOptuna" "COPRO" "MIPROv2" "GEPA" "SIMBA" "InferRules" "KNNFewShot" "Ensemble" "BetterTogether" "BootstrapFinetune" "GRPO" "Prune" "Auto" "BootstrapRS"))
 
 ["=" "->" "|" "?" "==" "!=" "<" "<=" ">" ">=" "+" "-" "*" "/"] @operator
 ["(" ")" "[" "]" "{" "}"] @punctuation.bracket

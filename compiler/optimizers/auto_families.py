@@ -1,0 +1,178 @@
+"""What Auto chooses from: the families of optimizers that it runs in rounds, how often, and what a round takes at most.
+
+Plan and run read the same table, so that a compile never asks for more than was planned. What a family is expected to gain stands
+here as well, as far as nobody has tried it yet.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from dspec.runtime.schema.types import JsonValue
+
+from ..evaluate.counts import Calls, Range
+from .base import Facts, Options, Spec
+from .infer_rules import halves
+
+if TYPE_CHECKING:
+    from ..search import Racing
+
+COMPARED_ON = 150
+"""Rows of val on which programs are compared, where it has more."""
+PART = 75
+"""Rows of these on which a round chooses, drawn anew for each; its winner is then compared on the others."""
+NEARLY = 1.3
+"""How many times as many rows there may be to choose on all of them."""
+FEW = 16
+"""Rows to compare on from which a search can tell anything: with fewer, only what is cheap is tried."""
+ENOUGH_TO_SHOW = 16
+NEIGHBOURS = 8
+"""Rows that are shown: the same to every input, and those nearest to it."""
+CHEAP_SHARE = 0.5
+"""What the race of what is cheap may cost, as a share of scoring each on every row."""
+
+
+class Part(Struct, frozen=True):
+    """One of a family's optimizers, with its options where so many rows of train may be shown."""
+
+    name: str
+    optimizer: str
+    options: Callable[[int], Mapping[str, JsonValue]]
+
+    @property
+    def spec(self) -> Spec:
+        from .table import SPECS  # the table lists this file's importer
+
+        return SPECS[self.optimizer]
+
+    def given(self, train: int) -> Options:
+        return Options(self.spec, self.options(train))
+
+
+class Family(Struct, frozen=True):
+    """Optimizers that do the same kind of thing. A single part searches by itself; several parts are raced."""
+
+    name: str
+    parts: tuple[Part, ...]
+    hoped: float
+    """What its first round is hoped to gain, in 0..1."""
+    needs_labels: bool
+    searches: bool = True
+    """Whether it takes more calls than those of a race, so that it is left out where rows are few."""
+
+
+def _fixed(**options: JsonValue) -> Callable[[int], Mapping[str, JsonValue]]:
+    return lambda train: options
+
+
+SHOWN = Family(
+    "rows as they are",
+    (
+        Part("bootstrap", "BootstrapFewShot", _fixed()),
+        Part("labels", "LabeledFewShot", lambda train: {"k": min(ENOUGH_TO_SHOW, train)}),
+        Part(
+            "neighbours",
+            "KNNFewShot",
+            lambda train: {"k": max(1, min(NEIGHBOURS, train)), "max_bootstrapped_demos": 0},
+        ),
+    ),
+    hoped=0.06,
+    needs_labels=False,
+    searches=False,
+)
+SETS = Family(
+    "demo sets",
+    (
+        Part(
+            "sets", "BootstrapFewShotWithRandomSearch", _fixed(num_candidate_programs=8, max_labeled_demos=4)
+        ),
+    ),
+    hoped=0.07,
+    needs_labels=True,
+)
+RULES = Family(
+    "rules",
+    (Part("rules", "InferRules", _fixed(num_candidates=6, demos="kept")),),
+    hoped=0.08,
+    needs_labels=True,
+)
+CONTRASTS = Family(
+    "contrasts", (Part("contrasts", "SIMBA", _fixed(max_steps=3)),), hoped=0.06, needs_labels=True
+)
+WORDINGS = Family(
+    "wordings", (Part("wordings", "COPRO", _fixed(breadth=6, depth=2)),), hoped=0.03, needs_labels=False
+)
+FAMILIES = (SHOWN, SETS, RULES, CONTRASTS, WORDINGS)
+FIRST: tuple[Family, ...] = (SHOWN, RULES, SETS, RULES)
+"""The rounds that come first, whatever they are hoped to gain: what is cheap, and what most tasks gain by."""
+ORDER: tuple[Family, ...] = (*FIRST, CONTRASTS, SETS, RULES, WORDINGS, SHOWN)
+"""All rounds there may be, those that a small `max_calls` leaves out last. How often a family stands here is how often it
+may have its turn."""
+
+
+def compared(facts: Facts) -> Facts:
+    """Of what Auto is given: the rows that it learns from and those that it compares on, which are train's other half where
+    there is no val."""
+    if facts.val_given:
+        return facts
+    train, val = halves(facts.train)
+    return replace(facts, train=train, val=val)
+
+
+def part_of(rows: int) -> int:
+    """On how many of the rows a round chooses."""
+    return rows if rows <= NEARLY * PART else PART
+
+
+def round_calls(family: Family, facts: Facts) -> Calls:
+    """What a round of the family takes at most, the comparison of its winner on all rows included. `facts` are `compared`."""
+    rows = part_of(facts.val)
+    inner = replace(facts, val=rows, val_whole=None, student_scored=True, student_bare=False, finalists=1)
+    inner = replace(inner, val_given=True, nested={})
+    found = [part.spec.calls(part.given(facts.train), inner) for part in family.parts]
+    task = sum(one.task.most for one in found)
+    if len(found) > 1:
+        # Demos may have to be left out, too, of a program that has some.
+        arms = range(1, len(found) + 2)
+        task += max(cheap_race(many, rows).most(many, rows) for many in arms) * facts.calls_per_run
+    task += (facts.val - rows) * facts.calls_per_run
+    return Calls(
+        Range(0, task),
+        Range(0, sum(one.teacher.most for one in found)),
+        Range(0, sum(one.prompt.most for one in found)),
+    )
+
+
+def cheap_race(programs: int, rows: int) -> Racing:
+    """The race among what is cheap, on so many rows."""
+    from ..search import Racing  # here, since a check reads this file
+
+    return Racing.within(CHEAP_SHARE * programs * rows, programs, rows)
+
+
+def allowed(options: Options, facts: Facts) -> dict[str, int]:
+    """How many rounds each family may have, by its name: all that `max_calls` pays for at their most."""
+    most = options["max_calls"]
+    left = math.inf if most is None else options.integer("max_calls")
+    if not facts.student_scored:
+        left -= facts.val * facts.calls_per_run
+    rounds = {family.name: 0 for family in FAMILIES}
+    for family in ORDER:
+        if facts.val < FEW and (family.searches or rounds[family.name]):
+            continue
+        taken = round_calls(family, facts).most
+        if taken <= left:
+            rounds[family.name] += 1
+            left -= taken
+    return rounds
+
+
+def all_rounds(options: Options, facts: Facts) -> Iterator[tuple[Family, int]]:
+    """The families that have any rounds, each with how many."""
+    rounds = allowed(options, facts)
+    return ((family, rounds[family.name]) for family in FAMILIES if rounds[family.name])
