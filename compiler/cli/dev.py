@@ -17,6 +17,7 @@ import typer
 
 from dspec.runtime.errors import ArtifactError, BudgetExceeded, DspecError, Stopped
 
+from .budgets import with_budgets
 from .console import Exit, fail, print_error, say, stdout
 from .session import ThreadsOption, TransportChoice, TransportOption, stop_signals
 from .sources import SourceArgument
@@ -91,7 +92,7 @@ class _Developing:
         self._max_calls, self._max_usd = max_calls, max_usd
         self._threads, self._transport, self._evals = threads, transport, evals
         self._base = path.resolve().parent
-        self._out = out or self._base / "compiled"
+        self._given = out
         self._watched = Watched(path, cache=check_cache(path), besides=check_budgets)
         self._calls, self._usd = 0, 0.0
         """Of the engines that were closed."""
@@ -230,7 +231,7 @@ class _Developing:
         if not stale:
             return looking, []
         prepared, jobs = plan_blocks(
-            project,
+            with_budgets(project, self._path, None),
             stale,
             self._base,
             self._out,
@@ -242,6 +243,13 @@ class _Developing:
             prepared.files(job.name)
         check_places(jobs)
         return prepared, jobs
+
+    @property
+    def _out(self) -> Path:
+        """The folder of the artifacts, as the project's settings have it now."""
+        from ..diagnostics.settings import compiled_folder
+
+        return self._given or compiled_folder(self._path)
 
     def _place(self, name: str) -> Path:
         return self._out / f"{name}.dspc.json"
