@@ -159,7 +159,7 @@ def test_a_save_is_checked_compiled_and_compared(project: Path, quick: str) -> N
         assert at.said.count("compiling") == 1
         at.save("k = 4", "k = 1")
         at.until("sorted: before → after")
-        at.until("model calls ·")
+        at.until("model calls ·", 2)
         assert "steps.labels.options.k: 4 → 1" in at.said
         assert "on val: right " in at.said
         assert "val (messages.val), 10 rows: " in at.said

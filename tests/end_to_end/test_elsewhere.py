@@ -44,7 +44,7 @@ import multiprocessing.util
 for module in ("fcntl", "grp", "pwd", "resource", "termios"):
     sys.modules[module] = None
 for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_DIRECTORY", "pread", "pwrite", "fork", "killpg", "getpgid",
-             "geteuid", "getuid", "setsid", "sched_getaffinity", "mkfifo", "sysconf"):
+             "geteuid", "getuid", "setsid", "mkfifo", "sysconf"):
     if hasattr(os, name):
         delattr(os, name)
 for name in ("SIGHUP", "SIGKILL", "SIGCHLD", "SIGPIPE", "SIGUSR1", "SIGXFSZ"):
