@@ -28,6 +28,7 @@ COMMANDS = {
     "advise": "advise",
     "plan": "plan",
     "compile": "compile_command",
+    "dev": "dev",
     "run": "run",
     "batch": "batch",
     "serve": "serve",

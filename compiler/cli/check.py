@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import stderr
+from .console import Exit, fail, stderr
 from .quick import check_cache
 from .telling import Format, tell
 
@@ -37,16 +40,50 @@ def check(
             help="Read all rows of large data files, and fetch those that are elsewhere: runs `python` sources.",
         ),
     ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Check again at each save, until Ctrl-C.")] = False,
 ) -> None:
     """Find mistakes in .dspec files and in their data. Calls no model."""
     from .sources import find_sources
 
     sources = find_sources(paths or [Path()])
+    if watch:
+        if fix or deep:
+            fail("--watch only looks", help="leave out --fix and --deep", code=Exit.USAGE)
+        _watch(sources, style, strict=strict)
+        return
     found = findings(sources, deep=deep)
     if fix:
         found = _repaired(sources, found, deep=deep)
     if code := tell(sources, found, style, strict=strict):
         raise typer.Exit(code)
+
+
+def _watch(sources: list[Path], style: Format, *, strict: bool) -> None:
+    """Tells what is found whenever that is something else than before. A file that another one imports is a part of that."""
+    from ..check.unchanged import CheckResult
+    from ..check.watching import POLL, Watched
+    from ..compile.affording import check_budgets
+    from ..diagnostics.record import in_order
+    from .crash import with_reports
+
+    watched = [Watched(path, cache=check_cache(path), besides=check_budgets) for path in sources]
+    told: CheckResult | None = None
+    with suppress(KeyboardInterrupt):
+        while True:
+            analyses = [one.look() for one in watched]
+            imported = {source.path for analysis in analyses for source in analysis.sources[1:]}
+            said: dict[Diagnostic, None] = {}
+            for analysis in analyses:
+                if analysis.source.path not in imported:
+                    said.update(dict.fromkeys(with_reports(analysis)))
+            shown = sorted(said, key=lambda one: SEVERITIES.index(one.severity))[:MAX_FINDINGS]
+            found = CheckResult(tuple(in_order(shown)), (), len(said) - len(shown))
+            if found != told:
+                told = found
+                tell(sources, found, style, strict=strict)
+                sys.stdout.flush()
+            while not any(one.changed() for one in watched):
+                time.sleep(POLL)
 
 
 def _repaired(sources: list[Path], found: CheckResult, *, deep: bool) -> CheckResult:

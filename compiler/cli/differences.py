@@ -37,9 +37,9 @@ _ANSWER = 18
 def draw(console: Console, result: Comparison) -> None:
     console.print(Text.assemble((plain(result.names[0]), "bold"), " → ", (plain(result.names[1]), "bold")))
     _draw_contract(console, result)
-    _draw_scores(console, result)
+    draw_scores(console, result)
     for table in result.tables:
-        _draw_rows(console, table)
+        draw_rows(console, table)
     _draw_cost(console, result)
     if result.settings:
         console.print(Text("\nsettings", "bold"))
@@ -71,7 +71,7 @@ def _draw_contract(console: Console, result: Comparison) -> None:
         console.print(Text.assemble("  ", mark, plain(one.text)))
 
 
-def _draw_scores(console: Console, result: Comparison) -> None:
+def draw_scores(console: Console, result: Comparison) -> None:
     for pair in result.scores:
         gain = ""
         if pair.before is not None and pair.after is not None:
@@ -96,7 +96,10 @@ def _flipped(table: RowTable) -> list[ComparedRow]:
     )
 
 
-def _draw_rows(console: Console, table: RowTable) -> None:
+def draw_rows(
+    console: Console, table: RowTable, more: str = ": `--json` has all, `--out` a page of them"
+) -> None:
+    """The rows that flipped, those that fell first; `more` is said where not all are shown."""
     pair = table.paired
     assert pair is not None, "others are left out"
     rows = pair.better + pair.worse + pair.same
@@ -121,9 +124,7 @@ def _draw_rows(console: Console, table: RowTable) -> None:
         shown.add_row(number, score, *(_cut(one, _ANSWER) for one in said), _cut(inputs, room))
     console.print(shown)
     if len(flipped) > _SHOWN:
-        console.print(
-            f"  and {len(flipped) - _SHOWN:,} more: `--json` has all, `--out` a page of them", style="dim"
-        )
+        console.print(f"  and {len(flipped) - _SHOWN:,} more{more}", style="dim")
 
 
 def _cut(text: Text | str, width: int) -> Text:

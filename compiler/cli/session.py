@@ -208,7 +208,7 @@ class StopSignals:
         self._loop = asyncio.get_running_loop()
         self._draining: asyncio.Task[None] | None = None
         self._taken: list[signal.Signals] = []
-        for number in _stops():
+        for number in stop_signals():
             try:
                 self._loop.add_signal_handler(number, self._arrived, number)
                 self._taken.append(number)
@@ -236,7 +236,7 @@ class StopSignals:
         self._taken = []
 
 
-def _stops() -> list[signal.Signals]:
+def stop_signals() -> list[signal.Signals]:
     """What asks for a stop. A terminal that closes is told of by the kernel and by its shell, so that it never means
     "at once"; and `nohup` asks for it to mean nothing."""
     found = [signal.SIGINT, signal.SIGTERM]

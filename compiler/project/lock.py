@@ -27,7 +27,8 @@ _SHOWN = 200
 async def held(path: Path, waiting: Callable[[str], None]) -> AsyncGenerator[None]:
     """Holds the lock at `path`; calls `waiting` once with the holder's words if somebody else does."""
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Windows has no such flag: its handles are not inherited anyway.
+        file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
     except OSError:
         yield  # whoever cannot write here will be told so by the ledger
         return
@@ -40,7 +41,8 @@ async def held(path: Path, waiting: Callable[[str], None]) -> AsyncGenerator[Non
             await asyncio.sleep(_EVERY)
         with suppress(OSError):  # a full disk is the ledger's to report
             os.ftruncate(file, 0)
-            os.pwrite(file, f"process {os.getpid()}".encode(), 0)
+            os.lseek(file, 0, os.SEEK_SET)
+            os.write(file, f"process {os.getpid()}".encode())
         yield
     finally:
         os.close(file)
@@ -59,5 +61,6 @@ def _taken(file: int) -> bool:
 
 
 def _holder(file: int) -> str:
-    text = os.pread(file, _SHOWN, 0).decode(errors="replace")
+    os.lseek(file, 0, os.SEEK_SET)
+    text = os.read(file, _SHOWN).decode(errors="replace")
     return text if text.isprintable() and text else "another process"

@@ -50,6 +50,8 @@ def _alive(stray: Path) -> bool:
     owner = stray.name.removesuffix(".tmp").rpartition(".")[2]
     if not owner.isdecimal() or int(owner) == os.getpid():
         return not owner.isdecimal()
+    if os.name == "nt":  # where this would be a Ctrl-C to the process
+        return True
     try:
         os.kill(int(owner), 0)
     except ProcessLookupError:

@@ -97,11 +97,11 @@ def prune(path: Path, *, older_than_days: float | None = None, model: str | None
     before = None if older_than_days is None else int(time.time() - older_than_days * _DAY)
     with _opened(path) as database:
         dropped = database.execute(
-            "DELETE FROM answers WHERE (?1 IS NULL OR written < ?1) AND (?2 IS NULL OR model = ?2)",
-            (before, model),
+            "DELETE FROM answers WHERE (:before IS NULL OR written < :before) AND (:model IS NULL OR model = :model)",
+            {"before": before, "model": model},
         ).rowcount
         if before is None:  # and what it was found not to take
-            database.execute("DELETE FROM refused WHERE ?1 IS NULL OR model = ?1", (model,))
+            database.execute("DELETE FROM refused WHERE :model IS NULL OR model = :model", {"model": model})
         database.execute("VACUUM")
     return dropped
 
@@ -128,9 +128,9 @@ def newest(path: Path, *, model: str | None = None, text: str = "", most: int = 
     found: list[KeptAnswer] = []
     with _opened(path) as database:
         rows = database.execute(
-            "SELECT key, body, seal, model, written FROM answers WHERE ?1 IS NULL OR model = ?1 "
+            "SELECT key, body, seal, model, written FROM answers WHERE :model IS NULL OR model = :model "
             "ORDER BY written DESC, rowid DESC",
-            (model,),
+            {"model": model},
         )
         for key, body, sealed, named, written in rows:
             if not (isinstance(key, bytes) and isinstance(body, str) and sealed == seal(key, body)):

@@ -18,6 +18,7 @@ import inspect
 import json
 import os
 import queue
+import re
 import signal
 import sys
 import threading
@@ -268,6 +269,8 @@ def told_of(error: BaseException, root: str) -> dict[str, Any]:
 def first_line(error: BaseException) -> str:
     try:
         text = (str(error).strip().splitlines() or ["no message"])[0][:300]
+        # Later Pythons add the value. A model is told the same by every one of them.
+        text = re.sub(r"(Out of range float values are not JSON compliant): .*", r"\1", text)
         return text.encode(errors="replace").decode()
     except Exception:  # noqa: BLE001 - `__str__` is the user's, too
         return "no message"
