@@ -44,7 +44,7 @@ DS0205 = "error"
 
 A comment allows one of them at one place, with the reason:
 
-```
+```dspec
 # dspc: allow DS0606 -- the rows are too few to split
 ```
 
@@ -81,9 +81,8 @@ def _sections(codes: dict[str, Code]) -> Iterator[str]:
         start = _differing(code.wrong, code.right)
         for word, text in (("Wrong", code.wrong), ("Right", code.right)):
             if text.strip():
-                # No language on the fence: the tests check the fences that say `dspec`, and half of these
-                # are wrong on purpose.
-                yield f"{word}:\n\n```\n{_shown(text, start)}\n```\n"
+                language = Path(code.about).suffix[1:]
+                yield f"{word}:\n\n```{language}\n{_shown(text, start)}\n```\n"
 
 
 def _differing(wrong: str, right: str) -> int:

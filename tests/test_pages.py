@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import json
 import os
 import re
 import shlex
@@ -34,13 +35,16 @@ FOLLOWED = ROOT / "docs" / "getting-started.md"
 """The page that is followed from top to bottom, as a newcomer does."""
 ELSEWHERE = {
     ("docs/agents.md", "python"): "tests/test_docs.py",
-    ("docs/diagnostics.md", ""): "tests/compiler/test_codes.py",
+    ("docs/diagnostics.md", "dspec"): "tests/compiler/test_codes.py",
+    ("docs/diagnostics.md", "toml"): "tests/compiler/test_codes.py",
     ("docs/embedding.md", "python"): "tests/end_to_end/test_embedding_examples.py",
     ("docs/from-baml.md", "baml"): "tests/compiler/test_adopt.py",
     ("docs/from-baml.md", "python"): "tests/test_pages.py",
     ("docs/from-dspy.md", "python"): "tests/compiler/test_adopt.py",
     ("docs/from-promptfoo.md", "yaml"): "tests/compiler/test_adopt.py",
     ("docs/production.md", "python"): "tests/end_to_end/test_production.py",
+    ("docs/production.md", "dspec"): "tests/end_to_end/test_production.py",
+    ("docs/production.md", "sh"): "tests/end_to_end/test_production.py",
     ("docs/serving.md", "json"): "tests/end_to_end/test_serving_page.py",
     ("docs/serving.md", "python"): "tests/end_to_end/test_serving_page.py",
 }
@@ -55,7 +59,7 @@ def _tried_elsewhere(block: Block) -> bool:
     if test is None or (page in COMMENTED and not re.match(r"(#|//) \w+\.\w+\n", block.text)):
         return False
     text = (ROOT / test).read_text(encoding="utf-8")
-    return block.page.name in text or page == "docs/diagnostics.md"
+    return block.page.name in text or page == "docs/diagnostics.md"  # which is made of the codes
 
 
 @pytest.mark.parametrize("block", ALL, ids=lambda block: block.name)
@@ -64,9 +68,9 @@ def test_every_block_is_tried_or_says_why_not(block: Block) -> None:
     assert not block.mark or re.match(r"not run: \w.+", block.mark), block.mark
     if block.mark or block.page == FOLLOWED or _tried_elsewhere(block):
         return
-    assert block.language in ("dspec", "console", "sh", "toml") or block in PYTHON + OF_TOOLS + TRANSCRIPTS, (
-        f"{block.name}: nobody tries this ```{block.language} block"
-    )
+    tried = block.language in ("dspec", "console", "sh", "toml") or block in PYTHON + OF_TOOLS + TRANSCRIPTS
+    if not tried:
+        pytest.fail(f"{block.name}: nobody tries this ```{block.language} block")
 
 
 # Commands ---------------------------------------------------------------------------------------------------
@@ -74,7 +78,7 @@ def test_every_block_is_tried_or_says_why_not(block: Block) -> None:
 COMMANDS = [
     block
     for block in ALL
-    if block.language in ("console", "sh") and not block.mark and block.page != FOLLOWED
+    if block.language in ("console", "sh") and not (block.mark or block.file) and block.page != FOLLOWED
 ]
 
 
@@ -123,9 +127,10 @@ def test_every_command_is_one(block: Block, monkeypatch: pytest.MonkeyPatch, tmp
                 pytest.fail(f"{block.name}: nobody tries `{shlex.join(words)}`")
 
 
-@pytest.mark.parametrize(
-    "block", [one for one in ALL if one.language == "toml"], ids=lambda block: block.name
-)
+SETTINGS = [one for one in ALL if one.language == "toml" and not one.mark and not _tried_elsewhere(one)]
+
+
+@pytest.mark.parametrize("block", SETTINGS, ids=lambda block: block.name)
 def test_every_setting_is_one(block: Block) -> None:
     assert not read_settings(ROOT, block.text).problems
     assert read_settings(ROOT, block.text).levels
@@ -288,6 +293,32 @@ def test_python_runs(
     else:
         assert capsys.readouterr().out
     shutdown()
+
+
+EXAMPLE = re.compile(
+    r"^\| \[(?P<name>\w+)\]\(\S+\) \|.*\| (?P<before>[\d.]+) \| (?P<after>[\d.]+) \| (?P<calls>[\d,]+) \|$",
+    re.M,
+)
+EXAMPLES_TOLD = list(EXAMPLE.finditer((EXAMPLES / "README.md").read_text(encoding="utf-8")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("told", EXAMPLES_TOLD, ids=lambda told: told["name"])
+def test_the_examples_come_to_what_their_table_says(told: re.Match[str], tmp_path: Path) -> None:
+    folder = tmp_path / told["name"]
+    shutil.copytree(EXAMPLES / told["name"], folder, ignore=shutil.ignore_patterns("compiled", ".dspec"))
+    source = re.search(rf"\]\({told['name']}/(\w+\.dspec)\)", told[0])
+    done = dspc("compile", source[1] if source else "agent.dspec", "--json", cwd=folder)
+    assert done.code == 0, done.text
+    made = json.loads(done.out)["compiled"][0]
+    (scored,) = made["evals"] or [{"score": made["final"]["score"], "baseline": made["baseline"]}]
+    percent = [f"{100 * one:.1f}" for one in (scored["baseline"]["score"], scored["score"])]
+    assert [*percent, f"{made['calls']['needed']:,}"] == [told["before"], told["after"], told["calls"]]
+
+
+def test_every_row_of_that_table_is_held() -> None:
+    text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert len(EXAMPLES_TOLD) == len(re.findall(r"^\| \[", text, re.M)) >= 4
 
 
 AGENT = """dspec 1

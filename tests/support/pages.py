@@ -15,9 +15,11 @@ USER_PAGES = [
     *sorted((ROOT / "examples").rglob("README.md")),
 ]
 FENCE = re.compile(
-    r"^(?:<!-- (?P<mark>[a-z ]+: [^\n]+) -->\n+)?^```(?P<language>[a-z]*)\n(?P<text>.*?)^```$", re.M | re.S
+    r"^(?:<!-- (?P<mark>[a-z ]+: [^\n]+) -->\n+)?^```(?P<language>[a-z]*)(?: (?P<file>\S+))?\n(?P<text>.*?)^```$",
+    re.M | re.S,
 )
-"""A block, and the comment right before it that says what a reader cannot see: `<!-- not run: why -->`."""
+"""A block, the name of the file that it is (```` ```sh weekly.sh ````), and the comment right before it that says what a reader
+cannot see: `<!-- not run: why -->`."""
 
 
 class Block(NamedTuple):
@@ -28,6 +30,8 @@ class Block(NamedTuple):
     text: str
     mark: str
     """`not run: why`, or nothing."""
+    file: str
+    """Its name, where it is a file beside others of the page."""
 
     @property
     def name(self) -> str:
@@ -50,6 +54,7 @@ def blocks(page: Path) -> list[Block]:
             found["language"],
             found["text"],
             found["mark"] or "",
+            found["file"] or "",
         )
         for found in FENCE.finditer(text)
     ]
