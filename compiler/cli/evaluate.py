@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .budgets import BudgetOption, with_budgets
+from .completing import names_of
 from .confirming import Stake, YesOption, confirm, somebody_answers, total
 from .console import Exit, exit_code, fail, print_error, print_json, stderr, stdout
 from .locking import LockedOption, refuse_unlocked
@@ -35,7 +36,11 @@ def evaluate(
     path: SourceArgument,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="The eval blocks; all of the file's own if left out."),
+        typer.Argument(
+            metavar="NAME",
+            help="The eval blocks; all of the file's own if left out.",
+            autocompletion=names_of("eval"),
+        ),
     ] = None,
     budget: BudgetOption = None,
     threads: ThreadsOption = 16,
