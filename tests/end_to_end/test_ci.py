@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 import yaml
 from dspc import dspc
+
+from dspec.compiler.cli import outputs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -108,3 +111,17 @@ def test_the_comment_tells_cost_and_change(project: Path, tmp_path: Path) -> Non
     assert f"Score {100 * score:.1f} on 46 rows" in done.stdout
     assert ": +10.0." in done.stdout
     assert "gate holds: `score >= baseline.score`" in done.stdout
+
+
+@pytest.mark.parametrize("name", outputs.SCHEMAS)
+def test_a_schema_is_current_and_holds_for_what_is_written(name: str, project: Path) -> None:
+    text = (ROOT / "docs" / "schemas" / f"{name}.schema.json").read_text(encoding="utf-8")
+    assert text == outputs.schema_text(name), "run dev.py generate"
+    command = {"plan": "plan", "evals": "eval"}[name]
+    done = dspc(command, "main.dspec", "--json", cwd=project)
+    assert done.code == 0, done.text
+    made = json.loads(done.out)
+    check = jsonschema.Draft202012Validator(json.loads(text))
+    check.validate(made)
+    for member in list(made):
+        assert not check.is_valid({key: value for key, value in made.items() if key != member}), member
