@@ -47,6 +47,7 @@ COMMANDS = {
     "training": "training",
     "serve-model": "serve_model",
     "lsp": "lsp",
+    "completion": "completion",
     "cache": "cache",
 }
 """Every command, in the order of the help, and the name of its function or group of commands."""

@@ -17,6 +17,7 @@ import typer
 from dspec.runtime.errors import ConfigurationError, DspecError
 
 from .budgets import BudgetOption, over_settings, read_budget
+from .completing import names_of
 from .confirming import Stake, YesOption, confirm, somebody_answers
 from .console import Exit, exit_code, fail, print_error, print_json, stderr
 from .run import AllowOption, ApiBaseOption, LmOption, TargetArgument
@@ -56,7 +57,12 @@ def batch(
         ),
     ],
     name: Annotated[
-        str | None, typer.Option("--name", help="Of a .dspec file: the module or program.")
+        str | None,
+        typer.Option(
+            "--name",
+            help="Of a .dspec file: the module or program.",
+            autocompletion=names_of("module", "program"),
+        ),
     ] = None,
     column: Annotated[
         list[str] | None,

@@ -13,6 +13,7 @@ import typer
 from dspec.runtime.errors import ConfigurationError
 
 from .budgets import BudgetOption, with_budgets
+from .completing import names_of
 from .confirming import Stake, YesOption, confirm, somebody_answers
 from .console import Exit, exit_code, fail, print_error, print_json, stdout
 from .locking import LockedOption
@@ -33,7 +34,11 @@ def compile_command(
     path: SourceArgument,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="The optimize blocks; all of the file's own if left out."),
+        typer.Argument(
+            metavar="NAME",
+            help="The optimize blocks; all of the file's own if left out.",
+            autocompletion=names_of("optimize"),
+        ),
     ] = None,
     budget: BudgetOption = None,
     threads: ThreadsOption = 16,

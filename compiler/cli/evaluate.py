@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .budgets import BudgetOption, with_budgets
+from .completing import names_of
 from .confirming import Stake, YesOption, confirm, somebody_answers, total
 from .console import Exit, exit_code, fail, print_error, print_json, stderr, stdout
 from .locking import LockedOption, refuse_unlocked
@@ -35,7 +36,11 @@ def evaluate(
     path: SourceArgument,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="The eval blocks; all of the file's own if left out."),
+        typer.Argument(
+            metavar="NAME",
+            help="The eval blocks; all of the file's own if left out.",
+            autocompletion=names_of("eval"),
+        ),
     ] = None,
     budget: BudgetOption = None,
     threads: ThreadsOption = 16,
@@ -54,6 +59,9 @@ def evaluate(
             help="Write every row here, with inputs, gold, outputs, score, reason and cost: .csv, .jsonl, .parquet or .html.",
             show_default=False,
         ),
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write JUnit's XML: a case for each gate.")
     ] = None,
     yes: YesOption = False,
     json: Annotated[bool, typer.Option("--json", help="For machines, with a record per row.")] = False,
@@ -109,6 +117,8 @@ def evaluate(
         )
     if rows is not None and kept is not None:
         _write_rows(rows, kept, results)
+    if junit is not None:
+        _write_junit(junit, path, wanted, results, cut)
     if json:
         print_json(written.evals_json(results))
     else:
@@ -153,6 +163,32 @@ def _stakes(path: Path, prepared: Prepared, names: list[str], programs: dict[str
         )
         for name, parts in found.items()
     ]
+
+
+def _write_junit(
+    place: Path, source: Path, names: list[str], results: list[EvalResult], cut: Halt | None
+) -> None:
+    """A suite for each eval: its gates as cases, and one for itself, which tells the score. One that is missing is an error."""
+    from .junit import Case, CaseSuite, write_junit
+
+    known = {result.name: result for result in results}
+    found: list[CaseSuite] = []
+    for name in names:
+        result = known.get(name)
+        if result is None:
+            said = "it has not come to its end" if cut is None else cut.message
+            found.append(CaseSuite(f"eval {name}", source, [Case(name, "error", [said])]))
+            continue
+        told = [f"score {result.score.score} on {result.score.n} rows"]
+        if result.baseline_score is not None:
+            told.append(f"baseline {result.baseline_score.score}")
+        cases = [Case(name, "passed", told)]
+        cases += (
+            Case(f"gate {gate.text}", "passed" if gate.held else "failed", [", ".join(told)])
+            for gate in result.gates
+        )
+        found.append(CaseSuite(f"eval {name}", source, cases))
+    write_junit(place, found)
 
 
 def _check_rows(path: Path) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from dspec.runtime.errors import ArtifactError
 
+from .completing import names_of
 from .console import Exit, fail, print_json, stderr, stdout
 
 if TYPE_CHECKING:
@@ -46,7 +47,12 @@ def export(
         ),
     ],
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Of a .dspec file: the module or program.")
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="Of a .dspec file: the module or program.",
+            autocompletion=names_of("module", "program"),
+        ),
     ] = None,
     predictor: Annotated[
         list[str] | None,

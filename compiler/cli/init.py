@@ -17,6 +17,18 @@ from .console import Exit, fail, stdout
 class Template(StrEnum):
     classifier = "classifier"
     pipeline = "pipeline"
+    extractor = "extractor"
+    rag = "rag"
+    agent = "agent"
+    judge = "judge"
+
+
+_PARTS = {Template.rag: ("help",), Template.agent: ("help",)}
+"""Folders that a template takes files from besides its own."""
+_NAMES = {"gitignore": ".gitignore", "env.example": ".env.example", "app": "app.py"}
+"""What files are called in a project: a wheel leaves hidden ones out, and none of it is a module of ours."""
+_SPARED = (".gitignore", ".env.example", "README.md")
+"""What a folder may have already; it stays."""
 
 
 def init(
@@ -24,12 +36,22 @@ def init(
         Path, typer.Argument(metavar="FOLDER", help="Where to put it; made if absent.")
     ] = Path(),
     template: Annotated[
-        Template, typer.Option(help="classifier: one step; pipeline: two steps.")
+        Template,
+        typer.Option(
+            "--template",
+            "-t",
+            help="classifier: one step; pipeline: two; extractor: fields out of a text; rag: search, and answer from what is "
+            "found; agent: tools; judge: one that agrees with people.",
+        ),
     ] = Template.classifier,
 ) -> None:
     """Start a project that compiles at once, offline and without a key."""
-    origin = files("dspec.compiler.cli") / "templates" / template.value
-    planned = list(walk(origin, folder))
+    origin = files("dspec.compiler.cli") / "templates"
+    parts = ("common", *_PARTS.get(template, ()), template.value)
+    found = [pair for part in parts for pair in walk(origin / part, folder)]
+    planned = [(source, target.with_name(_NAMES.get(target.name, target.name))) for source, target in found]
+    kept = [target for _, target in planned if target.name in _SPARED and target.exists()]
+    planned = [pair for pair in planned if pair[1] not in kept]
     if taken := [target for _, target in planned if target.exists()]:
         fail(
             f"{taken[0]} is already there; nothing was written",
@@ -57,6 +79,8 @@ def init(
     console = stdout()
     for _, target in planned:
         console.print(f"wrote {target}", markup=False)
+    for target in kept:
+        console.print(f"{target} stays as it was", markup=False)
     main = folder / "main.dspec"
     console.print(f"\nNext: dspc check {main} · dspc plan {main} · dspc compile {main}", markup=False)
 

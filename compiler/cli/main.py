@@ -43,7 +43,14 @@ def main() -> None:
             from .app import COMMANDS, make_app
 
             named = [name for name in sys.argv[1:2] if name in COMMANDS]
-            app = make_app(named or COMMANDS)
+            if "_DSPC_COMPLETE" in os.environ:
+                from .completing import names_alone, typed
+
+                words = typed(os.environ)
+                named = [name for name in words[1:2] if name in COMMANDS and len(words) > 2]
+                app = make_app(named) if named else names_alone(COMMANDS)
+            else:
+                app = make_app(named or COMMANDS)
             begin()
             app()
             code = 0

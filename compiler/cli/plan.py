@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from rich.table import Table
 
 from .budgets import BudgetOption, with_budgets
+from .completing import names_of
 from .console import print_json, stdout
 from .session import ThreadsOption
 from .sources import SourceArgument
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 def plan(
     path: SourceArgument,
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="The optimize block, if there are several.")
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="The optimize block, if there are several.",
+            autocompletion=names_of("optimize"),
+        ),
     ] = None,
     why: Annotated[
         bool, typer.Option("--why", help="Say what has changed since the last complete compile.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .completing import names_of
 from .console import Exit, fail, stdout
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ def report(
         ),
     ],
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Of a .dspec file: the optimize block.")
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="Of a .dspec file: the optimize block.", autocompletion=names_of("optimize")
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the page.")] = Path("report.html"),
     compiled: Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .completing import names_of
 from .console import Exit, fail, print_json
 
 if TYPE_CHECKING:
@@ -21,7 +22,12 @@ def stubs(
         ),
     ],
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Of a .dspec file: the module or program.")
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="Of a .dspec file: the module or program.",
+            autocompletion=names_of("module", "program"),
+        ),
     ] = None,
     called: Annotated[
         str,

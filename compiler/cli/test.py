@@ -45,7 +45,7 @@ def run_declared(
 ) -> None:
     """Run the tests of .dspec files. Asks no model but the embedded one, unless answers are to be recorded."""
     from .sources import checked, find_sources, own
-    from .tested import draw_failure, draw_total, junit_text, tests_json
+    from .tested import draw_failure, draw_total, suites, tests_json
 
     jobs: list[tuple[Path, ir.Project, list[str]]] = []
     known: list[str] = []
@@ -84,12 +84,9 @@ def run_declared(
     else:
         draw_total(console, results)
     if junit is not None:
-        from ..project.files import write_text
+        from .junit import write_junit
 
-        try:
-            write_text(junit, junit_text(results))
-        except OSError as error:
-            fail(f"{junit} cannot be written: {error.strerror or error}", code=Exit.USAGE)
+        write_junit(junit, suites(results))
     every = [tested for _, found in results for tested in found]
     unfinished = next((one.error for one in every if one.status == "unfinished"), None)
     if unfinished is not None:

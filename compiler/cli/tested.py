@@ -1,4 +1,4 @@
-"""Results of tests: in words for people, as JSON and as JUnit's XML for machines.
+"""Results of tests: in words for people, as JSON and for JUnit's XML (`junit`) for machines.
 
 The JSON is stable: `{"version": 1, "tests": […]}`, a record for each test in the files' order. No format holds a time,
 so that equal answers give equal bytes.
@@ -7,11 +7,9 @@ so that equal answers give equal bytes.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree as Xml
 
 from dspec.runtime.schema.types import JsonValue
 from dspec.runtime.schema.usage import Spent
@@ -19,14 +17,13 @@ from dspec.runtime.values.values import short
 
 from ..compile.testing import Expected, Tested
 from ..diagnostics.wording import plural
+from .junit import Case, CaseSuite, Outcome
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 Results = Sequence[tuple[Path, Sequence[Tested]]]
 """Files with their tests."""
-
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def draw_failure(console: Console, tested: Tested) -> None:
@@ -70,28 +67,17 @@ def tests_json(results: Results) -> str:
     return json.dumps({"version": 1, "tests": found}, indent=2, ensure_ascii=False)
 
 
-def junit_text(results: Results) -> str:
-    """One suite for each file, one case for each test."""
-    root = Xml.Element("testsuites", name="dspc")
-    for path, found in results:
-        suite = Xml.SubElement(
-            root,
-            "testsuite",
-            name=str(path),
-            tests=str(len(found)),
-            failures=str(sum(one.status == "failed" for one in found)),
-            errors=str(sum(one.status == "unfinished" for one in found)),
+def suites(results: Results) -> list[CaseSuite]:
+    """For JUnit: one suite for each file, one case for each test."""
+    outcomes: Mapping[str, Outcome] = {"passed": "passed", "failed": "failed", "unfinished": "error"}
+    return [
+        CaseSuite(
+            str(path),
+            path,
+            [Case(one.test.name, outcomes[one.status], reasons(one)) for one in found],
         )
-        for tested in found:
-            case = Xml.SubElement(
-                suite, "testcase", name=tested.test.name, classname=path.stem, file=str(path)
-            )
-            if tested.status != "passed":
-                lines = [_NOT_XML.sub("\ufffd", line) for line in reasons(tested)]
-                kind = "failure" if tested.status == "failed" else "error"
-                Xml.SubElement(case, kind, message=lines[0]).text = "\n".join(lines)
-    Xml.indent(root)
-    return Xml.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+        for path, found in results
+    ]
 
 
 def _test(path: Path, tested: Tested) -> dict[str, JsonValue]:

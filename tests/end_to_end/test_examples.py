@@ -88,16 +88,3 @@ def test_the_compiled_router_answers_from_the_command_line_and_in_python(
     shown = dspc("run", artifact, "--input", f"text={text}", "--json", cwd=tmp_path)
     assert shown.code == 0, shown.text
     assert json.loads(shown.out)["intent"] == load(artifact)(text=text).intent
-
-
-def test_init_gives_a_project_that_compiles(tmp_path: Path) -> None:
-    for template in ("classifier", "pipeline"):
-        assert dspc("init", template, "--template", template, cwd=tmp_path).code == 0
-        folder = tmp_path / template
-        assert dspc("check", "--strict", cwd=folder).code == 0
-        assert dspc("fmt", "--check", cwd=folder).code == 0
-        result = dspc("compile", "main.dspec", cwd=folder)
-        assert result.code == 0, result.text
-    again = dspc("init", "classifier", cwd=tmp_path)
-    assert again.code == 2
-    assert "already there" in again.err

@@ -53,9 +53,9 @@ def test_an_unchanged_project_is_free_though_its_text_moves_about(compiled: Path
 def test_a_changed_option_is_named_and_earlier_steps_stay_free(project: Path) -> None:
     # what a compile followed from is remembered by the source's place
     dspc("compile", "tickets.dspec", cwd=project)
-    changed(project, "max_labeled_demos = 32", "max_labeled_demos = 24")
+    changed(project, "max_labeled_demos = 64", "max_labeled_demos = 24")
     said = dspc("plan", "tickets.dspec", "--why", cwd=project).out
-    assert "steps.search.options.max_labeled_demos: 32 → 24" in said
+    assert "steps.search.options.max_labeled_demos: 64 → 24" in said
     assert "step labels" in said.partition("free:")[2].partition("\n")[0]
     changed(project, "Decide which intent", "Say which intent")
     said = dspc("plan", "tickets.dspec", "--why", cwd=project).out
