@@ -39,6 +39,8 @@ class _Race(Struct, frozen=True):
 
     rounds: tuple[tuple[int, ...], ...]
     quotas: tuple[int, ...]
+    late: frozenset[int] = frozenset()
+    """Programs that were in no round: they came after it, say put together from what it found, and were looked at on all rows."""
 
 
 def luck_of_choice(
@@ -78,8 +80,23 @@ def _race(rivals: Sequence[Seen], rows: int) -> _Race:
     if any(not set(one) < set(other) for one, other in pairwise(ends)):
         ends = [tuple(range(rows))]
     rounds = [tuple(sorted({*now}.difference(then))) for then, now in pairwise([(), *ends])]
-    quotas = [sum(rows_seen(one) >= len(end) for one in rivals) for end in ends]
-    return _Race(tuple(rounds), tuple(quotas))
+    late = _late(rivals, ends)
+    raced = [one for arm, one in enumerate(rivals) if arm not in late]
+    quotas = [sum(rows_seen(one) >= len(end) for one in raced) for end in ends]
+    return _Race(tuple(rounds), tuple(quotas), late)
+
+
+def _late(rivals: Sequence[Seen], ends: Sequence[tuple[int, ...]]) -> frozenset[int]:
+    """Of the last programs those that saw all rows, though a round dropped one that was better there."""
+    last = len(rivals)
+    while last and None not in rivals[last - 1]:
+        last -= 1
+    found: set[int] = set()
+    for end in ends[:-1]:
+        sums = [math.fsum(one[place] or 0.0 for place in end) for one in rivals]
+        dropped = [sums[arm] for arm, one in enumerate(rivals) if rows_seen(one) == len(end)]
+        found |= {arm for arm in range(last, len(rivals)) if dropped and sums[arm] < max(dropped)}
+    return frozenset(found)
 
 
 def _winner(
@@ -92,14 +109,14 @@ def _winner(
     """The scores of the program that wins on the rows drawn; of equals the first, and the start before all that are not better by
     more than `least`, over all rows."""
     sums = [0.0] * len(arms)
-    alive = range(len(arms))
+    alive = [arm for arm in range(len(arms)) if arm not in race.late]
     for places, quota in zip(race.rounds, race.quotas, strict=True):
         alive = sorted(alive, key=lambda arm: -sums[arm])[:quota]
         counts = [drawn[place] for place in places]
-        for arm in alive:
+        for arm in (*alive, *race.late):
             scores = arms[arm]
             sums[arm] += sum(map(mul, counts, [scores[place] for place in places]))
-    best = max(sorted(alive), key=lambda arm: sums[arm], default=None)
+    best = max(sorted((*alive, *race.late)), key=lambda arm: sums[arm], default=None)
     if best is None or sums[best] - sum(map(mul, drawn, before)) <= least:
         return before
     return arms[best]

@@ -117,6 +117,16 @@ def test_candidates_that_never_win_change_little() -> None:
     assert plain > 0.03
 
 
+def test_a_program_made_from_what_a_race_found_has_no_rounds_to_survive() -> None:
+    """It would lose the first one, which it never was in; the choice that is made again does not drop it either."""
+    raced = [(1.0,) * 4 + (None,) * 36, (1.0,) * 4 + (None,) * 36, (1.0,) * 4 + (0.0, 1.0) * 18]
+    late = (0.0,) * 4 + (1.0,) * 36
+    before = (0.0,) * 40
+    assert luck_of_choice(before, late, [*raced, late]) < 0.02
+    # one that was in it, and was dropped by it, is dropped
+    assert luck_of_choice(before, late, [late, *raced]) > 0.2
+
+
 def test_what_a_winner_took_over_it_took_over_with_its_luck() -> None:
     """A second step that gives back what won the first, or what does exactly as that, has found nothing new."""
     made = table(1, "equal", CANDIDATES, 60)
