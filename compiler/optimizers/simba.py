@@ -6,7 +6,7 @@ as a demo, or that is given advice which a model draws from comparing the two. C
 same batch; in the end the best ones compete on val. What differs, but for `search = "full"`: a row is run again only
 where that may tell more; each batch makes two steps of half its rows, the second of which knows what came of the first;
 children and finalists race; and how good a program is follows from everything that was seen of it and of those it was made of,
-the runs to learn from included (`search.lineage`), and not from its mean on one batch. And always: a child that came
+the runs to learn from included (`search.kinship`), and not from its mean on one batch. And always: a child that came
 out unchanged or like another is not scored; a program is run on a row without the demo that shows this row; and what it
 starts from is scored first, so that it competes whatever happens.
 
@@ -36,7 +36,7 @@ from ..evaluate.outcomes import Candidate
 from ..evaluate.scoring import MetricError
 from ..evaluate.shares import overall
 from ..evaluate.tasks import Halt, together
-from ..search import Arm, Board, Foreseen, Full, Lineage, Listed, Racing, Strategy
+from ..search import Arm, Board, Foreseen, Full, Kinship, Listed, Racing, Strategy
 from ..search.racing import Round
 from .base import Context, Facts, Option, Options, Shows, Spec, StepResult, Writes
 from .demos import hide, showable
@@ -252,7 +252,7 @@ class _Ascent:
         self.notes: list[str] = []
         self._pool = [_Entry(start.label, student, start.score)]
         self._winners = [0]
-        self._lineage = Lineage() if races(options) else None
+        self._kinship = Kinship() if races(options) else None
         self._options = options
         self._context = context
         self._proposer = Proposer(context, student)
@@ -267,25 +267,25 @@ class _Ascent:
 
     def _tell(self, place: int, row: Example, score: float) -> None:
         """Of a program of the pool, by its place."""
-        if self._lineage is not None:
-            self._lineage.told(place, row.digest, score)
+        if self._kinship is not None:
+            self._kinship.told(place, row.digest, score)
 
     def _means(self) -> list[float]:
         """How good each program of the pool is."""
-        if self._lineage is not None:
-            return self._lineage.means()
+        if self._kinship is not None:
+            return self._kinship.means()
         return [entry.mean for entry in self._pool]
 
     def best(self, most: int) -> list[int]:
         """Places of the programs that compete on val, the start left out."""
-        if self._lineage is None:
+        if self._kinship is None:
             return [self._winners[place] for place in spread(len(self._winners), most + 1) if place > 0]
         means = self._means()
         return sorted(range(1, len(means)), key=lambda place: -means[place])[:most]
 
     def listed(self, places: Sequence[int], board: Board) -> Listed:
         arms = [Arm(self._pool[place].label, self._pool[place].program) for place in places]
-        if self._lineage is None:
+        if self._kinship is None:
             return Listed(arms)
         means = self._means()
         return Foreseen(arms, [board.mean(board.incumbent) + means[place] - means[0] for place in places])
@@ -475,9 +475,9 @@ class _Ascent:
         )
         first = len(self._pool)
         racing = list(range(first, first + len(made)))
-        if self._lineage is not None:
+        if self._kinship is not None:
             for child in made:
-                self._lineage.born(child.parent)
+                self._kinship.born(child.parent)
         scores: list[list[float]] = [[] for _ in made]
         seen = 0
         for now in rounds:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .board import Arm, Board
 from .full import Full
-from .lineage import Lineage
+from .kinship import Kinship
 from .minibatch import Minibatch
 from .racing import Racing
 from .samplers import Bandit, Exhaustive, Sampler, TpeSampler
@@ -29,7 +29,7 @@ __all__ = [
     "Foreseen",
     "Full",
     "Growing",
-    "Lineage",
+    "Kinship",
     "Listed",
     "Minibatch",
     "Racing",

@@ -22,7 +22,7 @@ EASE = 3.0
 SWEEPS = 8
 
 
-class Lineage:
+class Kinship:
     """Programs by their number: 0 is the one that all others come from. What it says depends on what it was told, and on
     the order of that by rounding alone."""
 
