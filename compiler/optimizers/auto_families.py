@@ -37,7 +37,7 @@ CHEAP_SHARE = 0.5
 """What the race of what is cheap may cost, as a share of scoring each on every row."""
 
 
-class Part(Struct, frozen=True):
+class FamilyPart(Struct, frozen=True):
     """One of a family's optimizers, with its options where so many rows of train may be shown."""
 
     name: str
@@ -58,7 +58,7 @@ class Family(Struct, frozen=True):
     """Optimizers that do the same kind of thing. A single part searches by itself; several parts are raced."""
 
     name: str
-    parts: tuple[Part, ...]
+    parts: tuple[FamilyPart, ...]
     hoped: float
     """What its first round is hoped to gain, in 0..1."""
     needs_labels: bool
@@ -73,9 +73,9 @@ def _fixed(**options: JsonValue) -> Callable[[int], Mapping[str, JsonValue]]:
 SHOWN = Family(
     "rows as they are",
     (
-        Part("bootstrap", "BootstrapFewShot", _fixed()),
-        Part("labels", "LabeledFewShot", lambda train: {"k": min(ENOUGH_TO_SHOW, train)}),
-        Part(
+        FamilyPart("bootstrap", "BootstrapFewShot", _fixed()),
+        FamilyPart("labels", "LabeledFewShot", lambda train: {"k": min(ENOUGH_TO_SHOW, train)}),
+        FamilyPart(
             "neighbours",
             "KNNFewShot",
             lambda train: {"k": max(1, min(NEIGHBOURS, train)), "max_bootstrapped_demos": 0},
@@ -88,7 +88,7 @@ SHOWN = Family(
 SETS = Family(
     "demo sets",
     (
-        Part(
+        FamilyPart(
             "sets", "BootstrapFewShotWithRandomSearch", _fixed(num_candidate_programs=8, max_labeled_demos=4)
         ),
     ),
@@ -97,15 +97,15 @@ SETS = Family(
 )
 RULES = Family(
     "rules",
-    (Part("rules", "InferRules", _fixed(num_candidates=6, demos="kept")),),
+    (FamilyPart("rules", "InferRules", _fixed(num_candidates=6, demos="kept")),),
     hoped=0.08,
     needs_labels=True,
 )
 CONTRASTS = Family(
-    "contrasts", (Part("contrasts", "SIMBA", _fixed(max_steps=3)),), hoped=0.06, needs_labels=True
+    "contrasts", (FamilyPart("contrasts", "SIMBA", _fixed(max_steps=3)),), hoped=0.06, needs_labels=True
 )
 WORDINGS = Family(
-    "wordings", (Part("wordings", "COPRO", _fixed(breadth=6, depth=2)),), hoped=0.03, needs_labels=False
+    "wordings", (FamilyPart("wordings", "COPRO", _fixed(breadth=6, depth=2)),), hoped=0.03, needs_labels=False
 )
 FAMILIES = (SHOWN, SETS, RULES, CONTRASTS, WORDINGS)
 FIRST: tuple[Family, ...] = (SHOWN, RULES, SETS, RULES)

@@ -124,7 +124,7 @@ def test_a_program_made_from_what_a_race_found_has_no_rounds_to_survive() -> Non
     before = (0.0,) * 40
     assert luck_of_choice(before, late, [*raced, late]) < 0.02
     # one that was in it, and was dropped by it, is dropped
-    assert luck_of_choice(before, late, [late, *raced]) > 0.2
+    assert luck_of_choice(before, late, [late, *raced]) > 0.1
 
 
 def test_what_a_winner_took_over_it_took_over_with_its_luck() -> None:
