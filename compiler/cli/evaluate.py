@@ -169,7 +169,7 @@ def _write_junit(
     place: Path, source: Path, names: list[str], results: list[EvalResult], cut: Halt | None
 ) -> None:
     """A suite for each eval: its gates as cases, and one for itself, which tells the score. One that is missing is an error."""
-    from .junit import Case, CaseSuite, write_junit
+    from .junit import CaseSuite, JUnitCase, write_junit
 
     known = {result.name: result for result in results}
     found: list[CaseSuite] = []
@@ -177,14 +177,14 @@ def _write_junit(
         result = known.get(name)
         if result is None:
             said = "it has not come to its end" if cut is None else cut.message
-            found.append(CaseSuite(f"eval {name}", source, [Case(name, "error", [said])]))
+            found.append(CaseSuite(f"eval {name}", source, [JUnitCase(name, "error", [said])]))
             continue
         told = [f"score {result.score.score} on {result.score.n} rows"]
         if result.baseline_score is not None:
             told.append(f"baseline {result.baseline_score.score}")
-        cases = [Case(name, "passed", told)]
+        cases = [JUnitCase(name, "passed", told)]
         cases += (
-            Case(f"gate {gate.text}", "passed" if gate.held else "failed", [", ".join(told)])
+            JUnitCase(f"gate {gate.text}", "passed" if gate.held else "failed", [", ".join(told)])
             for gate in result.gates
         )
         found.append(CaseSuite(f"eval {name}", source, cases))

@@ -21,7 +21,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 Outcome = Literal["passed", "failed", "error"]
 
 
-class Case(Struct, frozen=True):
+class JUnitCase(Struct, frozen=True):
     """`lines` say why it did not pass, or what it came to."""
 
     name: str
@@ -34,7 +34,7 @@ class CaseSuite(Struct, frozen=True):
 
     name: str
     file: Path
-    cases: Sequence[Case]
+    cases: Sequence[JUnitCase]
 
 
 def junit_text(suites: Sequence[CaseSuite]) -> str:

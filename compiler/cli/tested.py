@@ -17,7 +17,7 @@ from dspec.runtime.values.values import short
 
 from ..compile.testing import Expected, Tested
 from ..diagnostics.wording import plural
-from .junit import Case, CaseSuite, Outcome
+from .junit import CaseSuite, JUnitCase, Outcome
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,7 +74,7 @@ def suites(results: Results) -> list[CaseSuite]:
         CaseSuite(
             str(path),
             path,
-            [Case(one.test.name, outcomes[one.status], reasons(one)) for one in found],
+            [JUnitCase(one.test.name, outcomes[one.status], reasons(one)) for one in found],
         )
         for path, found in results
     ]
