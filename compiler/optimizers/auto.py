@@ -332,10 +332,10 @@ class _Search:
         drawn = self.context.rng(f"{label}/rows").sample(range(rows), part_of(rows))
         places = tuple(sorted(drawn))
         inner = self._inside(label, tuple(self.context.val[place] for place in places))
-        if len(family.parts) > 1:
+        first, *others = family.parts
+        if others:
             return _Round(await self._raced(family, label, inner, places), places)
-        part = family.parts[0]
-        return _Round(await self._run(part.optimizer, part.given(len(inner.train)), inner), places)
+        return _Round(await self._run(first.optimizer, first.given(len(inner.train)), inner), places)
 
     def _inside(self, label: str, val: Rows) -> Context:
         import asyncio  # here, since a check reads this file for its SPEC

@@ -17,5 +17,6 @@ def test_no_page_says_that_something_does_not_run_yet() -> None:
     for page in (ROOT / "docs").glob("*.md"):
         text = page.read_text(encoding="utf-8")
         assert "Not supported yet" not in text, page
-        assert "not supported yet" not in text, page
+        # the promise of what keeps working names the message that a later version may take back
+        assert "not supported yet" not in text.replace("A form that says `not supported yet`", ""), page
         assert "Declared but not run" not in text, page

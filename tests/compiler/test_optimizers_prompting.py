@@ -84,13 +84,13 @@ async def test_prompt_calls_count_against_the_budget(monkeypatch: pytest.MonkeyP
 
 def test_the_plan_tells_what_proposals_may_cost(tmp_path: Path) -> None:
     found = plan_of(project(tmp_path, COPRO), "tuned", tmp_path)
-    assert found.steps[0].prompt == (0, 7)
-    assert any("7 calls write instructions" in note for note in found.notes)
+    assert found.steps[0].prompt == (0, 11)
+    assert any("11 calls write instructions" in note for note in found.notes)
     priced = LM(name="writer", model="hosted_vllm/w", price_input=1.0, price_output=10.0, max_tokens=300)
     dear = plan_of(project(tmp_path, COPRO, lms=(priced,), prompt_lm="writer"), "tuned", tmp_path)
-    assert dear.expected().usd == pytest.approx(5 * (3000 + 3000) / 1e6)
+    assert dear.expected().usd == pytest.approx(8 * (3000 + 3000) / 1e6)
     assert dear.maximum.usd is not None
-    assert dear.maximum.usd > 7 * (3000 + 3000) / 1e6
+    assert dear.maximum.usd > 11 * (3000 + 3000) / 1e6
     unknown = LM(name="writer", model="nobody/knows")
     nobody = plan_of(project(tmp_path, COPRO, lms=(unknown,), prompt_lm="writer"), "tuned", tmp_path)
     assert nobody.expected().usd is nobody.maximum.usd is None

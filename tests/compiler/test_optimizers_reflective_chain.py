@@ -93,8 +93,8 @@ async def test_the_block_s_prompt_model_writes_at_its_own_temperature(
 async def test_the_wall_keeps_the_best_that_was_scored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, steps: tuple[ir.StepSpec, ...]
 ) -> None:
-    made = project(tmp_path, *steps, budget=ir.Budget(calls=60))
+    made = project(tmp_path, *steps, budget=ir.Budget(calls=40))
     built, script, _ = await compiled(monkeypatch, tmp_path, made, reply)
     assert built.status == "budget"
-    assert script.calls <= 60
+    assert script.calls <= 40
     assert isinstance(built.artifact.program, Program)

@@ -58,12 +58,13 @@ async def test_the_bound_is_never_passed(
     await parts(monkeypatch, tmp_path, CASES.get(name, GEPA), program, reply)
 
 
-@pytest.mark.parametrize("name", list(CASES))
+@pytest.mark.parametrize("name", [name for name in CASES if name != "Auto"])
 @programs
 async def test_the_bound_is_met_when_nothing_is_shared(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, program: Program
 ) -> None:
     found = await parts(monkeypatch, tmp_path, CASES[name], program, CASES[name].reply)
+    """But by `Auto`, which ends where nothing is likely to pay."""
     _, used, most = found["step"]
     assert used >= 0.9 * most, found
 

@@ -41,7 +41,7 @@ def test_a_missing_column(check_with: Checked) -> None:
 
 
 def test_an_unknown_option(check_with: Checked) -> None:
-    result = check_with("max_labeled_demos = 32", "max_labelled_demos = 32")
+    result = check_with("max_labeled_demos = 64", "max_labelled_demos = 64")
     assert result.code == 1
     assert "did you mean `max_labeled_demos`" in result.err
 

@@ -55,7 +55,7 @@ AGENT = """\
 extern find(query: str) -> str { "Finds."; source = http("https://tools.example/find") }
 module agent = ReAct(sig(text -> intent: Intent), tools = [find])
 """
-ALL_LEFT = "= train val lm prompt_lm teacher_lm seed on_error scoring compat tune freeze emit budget step"
+ALL_LEFT = "= train val lm prompt_lm teacher_lm seed on_error scoring compat tune freeze emit minimize keep budget step gate"
 
 
 def offered(text: str) -> tuple[Completions, str]:
@@ -178,7 +178,7 @@ CASES = [
     ("optimize o { train = mini.$0 }", "="),
     ("optimize o { seed = $0 }", "="),
     ("optimize o { step a = LabeledFewShot(); emit = $0 }", "= a"),
-    ("dataset d { source = $0 }", "= csv jsonl json parquet huggingface python"),
+    ("dataset d { source = $0 }", "= csv jsonl json parquet recorded huggingface python"),
     ("dataset d { input x: str; field y: str; split { stratify = $0 } }", "= x y"),
     # Types
     ("signature S { input a: $0 }", "+str +Intent +Line +list +image +history -router -Route"),
