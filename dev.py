@@ -122,7 +122,7 @@ def deep(_: list[str]) -> None:
     for name, script in (("DSPY", "differential/environment.py"), ("RAY", "cluster/ray_environment.py")):
         made = subprocess.run([str(PYTHON), f"tests/{script}"], cwd=ROOT, check=False)
         os.environ[f"DSPEC_REQUIRE_{name}"] = "0" if made.returncode else "1"
-    subprocess.run([str(PYTHON), "tests/finetuning/environment.py"], cwd=ROOT, check=False)
+    subprocess.run([str(PYTHON), "tests/finetuning/torch_environment.py"], cwd=ROOT, check=False)
     test([f"tests/{part}" for part in SLOWER])
     test(["-m", "slow", *(f"--ignore=tests/{part}" for part in SLOWER)])
 

@@ -159,10 +159,8 @@ def _row(table: Table, what: str, before: Score | None, after: Score | None) -> 
 
 def _without_luck(table: Table, final: Score, verdict: LastWord) -> None:
     """The line below the score of rows that chose the result."""
-    less = verdict.worth.luck
-    left = final.model_copy(
-        update={"score": final.score - less, "low": max(0.0, final.low - less), "high": final.high - less}
-    )
+    score, (low, high) = verdict.worth.without_luck(final.score, (final.low, final.high))
+    left = final.model_copy(update={"score": score, "low": low, "high": high})
     table.add_row("  without its luck", "", "", _spell(left), f"{100 * verdict.worth.gained:+.1f}")
 
 

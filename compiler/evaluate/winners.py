@@ -25,6 +25,9 @@ from .resampling import Swaps
 from .reselection import luck_of_choice
 from .shares import overall, shares_of
 
+LUCK_OFF = 1.5
+"""How far luck may be from what is told of it, with 95 % certainty, as parts of that: over simulated choices whose truth is known
+(`tests/compiler/test_simulated_truth.py`), intervals with it hold as much as they say."""
 APART = 0.2
 """How far a start that is not one of the others lies from their mean, as a standard deviation of numbers in 0..1."""
 
@@ -34,6 +37,12 @@ class Worth(Struct, frozen=True):
 
     luck: float
     gained: float
+
+    def without_luck(self, score: float, interval: tuple[float, float]) -> tuple[float, tuple[float, float]]:
+        """A number with its 95 % interval, both without the luck, and the interval as wide as that is unsure."""
+        left, off = score - self.luck, LUCK_OFF * self.luck
+        low, high = math.hypot(score - interval[0], off), math.hypot(interval[1] - score, off)
+        return left, (max(0.0, left - low), min(1.0, left + high))
 
 
 def worth_of_winner(

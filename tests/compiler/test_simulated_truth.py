@@ -67,8 +67,7 @@ class Told(Struct, frozen=True):
     @property
     def value_interval(self) -> Interval:
         """The winner's, on the rows that chose it, without its luck."""
-        low, high = self.winner_interval
-        return low - self.word.worth.luck, high - self.word.worth.luck
+        return self.word.worth.without_luck(self.scored, self.winner_interval)[1]
 
 
 def task(number: int, spread: float, *, graded: bool) -> Told:

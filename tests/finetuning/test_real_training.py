@@ -21,7 +21,7 @@ EXAMPLE = HERE.parents[1] / "examples" / "finetuning"
 
 
 def _environment() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("finetuning_environment", HERE / "environment.py")
+    spec = importlib.util.spec_from_file_location("finetuning_environment", HERE / "torch_environment.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -35,7 +35,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("training"),
     pytest.mark.skipif(
-        PYTHON is None, reason="what trains is not installed: python tests/finetuning/environment.py"
+        PYTHON is None, reason="what trains is not installed: python tests/finetuning/torch_environment.py"
     ),
 ]
 ENVIRONMENT = {**os.environ, "PYTHONWARNINGS": "ignore", "HF_HUB_OFFLINE": "1"}

@@ -1,6 +1,6 @@
 """What trains, in an environment of its own, `build/finetune-venv`: torch is too large for everybody's.
 
-    python tests/finetuning/environment.py     make it, or say why that cannot be done
+    python tests/finetuning/torch_environment.py     make it, or say why that cannot be done
 
 The project is installed there with its extra `finetune`, by the versions in `constraints.txt`. `DSPEC_FINETUNE_PYTHON` names a
 Python that has all of it already.
