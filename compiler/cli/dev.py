@@ -8,7 +8,8 @@ next round begins. A save that changes nothing of it (a comment, another block) 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -331,54 +332,61 @@ class _Developing:
             await self._tell_result(prepared, done, before)
             prepared.finished(job.name)
 
-    async def _in_session(self, prepared: Prepared, job: Job, then: Snapshot) -> tuple[Compiled | None, bool]:
-        """The result, None where it was stopped before there was one; and whether a save ended it."""
-        from msgspec.structs import replace
-
-        from ..compile.pipeline import compile_block
-        from .progress import reporting
+    @asynccontextmanager
+    async def _session(self, attempt: str, project: Project) -> AsyncGenerator[CommandSession]:
+        """Ledger, store and engine, whose calls count for the whole session once closed. A stop ends the wait for them."""
         from .session import open_session
 
-        project = prepared.project
-        shared = tuple(name for name in job.evals if project.evals[name].budget is None)
         self._entering = asyncio.current_task()
         try:
             async with open_session(
                 self._path,
                 self._threads,
                 self._transport,
-                attempt="compile",
+                attempt=attempt,
                 tools=tuple(project.externs.values()),
             ) as session:
                 self._entering, self._open = None, session
-                with reporting(lambda: session.engine.tally) as report:
-                    working = asyncio.create_task(
-                        compile_block(
-                            prepared,
-                            replace(job, evals=shared),
-                            engine=session.engine,
-                            store=session.store,
-                            report=report,
-                            execute=session.execute,
-                        )
-                    )
-                    superseded = await self._overtaken(working, session, job.name, then)
-                    try:
-                        done = await working
-                    except Stopped:
-                        return None, superseded
-                    if done.whole and not superseded:
-                        for name in (one for one in job.evals if one not in shared):
-                            done = await self._scored_too(prepared, done, name, session)
-                if done.whole:
-                    session.finished()
-                return done, superseded
+                yield session
         finally:
             self._entering = None
             if self._open is not None:
                 calls, usd = _taken(self._open)
                 self._calls, self._usd, self._open = self._calls + calls, self._usd + usd, None
             self._arm()
+
+    async def _in_session(self, prepared: Prepared, job: Job, then: Snapshot) -> tuple[Compiled | None, bool]:
+        """The result, None where it was stopped before there was one; and whether a save ended it."""
+        from msgspec.structs import replace
+
+        from ..compile.pipeline import compile_block
+        from .progress import reporting
+
+        project = prepared.project
+        shared = tuple(name for name in job.evals if project.evals[name].budget is None)
+        async with self._session("compile", project) as session:
+            with reporting(lambda: session.engine.tally) as report:
+                working = asyncio.create_task(
+                    compile_block(
+                        prepared,
+                        replace(job, evals=shared),
+                        engine=session.engine,
+                        store=session.store,
+                        report=report,
+                        execute=session.execute,
+                    )
+                )
+                superseded = await self._overtaken(working, session, job.name, then)
+                try:
+                    done = await working
+                except Stopped:
+                    return None, superseded
+                if done.whole and not superseded:
+                    for name in (one for one in job.evals if one not in shared):
+                        done = await self._scored_too(prepared, done, name, session)
+            if done.whole:
+                session.finished()
+            return done, superseded
 
     async def _overtaken(
         self, working: asyncio.Task[Compiled], session: CommandSession, name: str, then: Snapshot
@@ -445,7 +453,6 @@ class _Developing:
     async def _evaluated(self, prepared: Prepared) -> None:
         """Runs the evals of fresh blocks that are other ones than they were."""
         from . import results as written
-        from .session import open_session
 
         project, due = prepared.project, dict[str, str]()
         for name, block in project.evals.items() if self._evals else ():
@@ -457,30 +464,15 @@ class _Developing:
             return
         results: list[EvalResult] = []
         halt: BudgetExceeded | Stopped | None = None
-        self._entering = asyncio.current_task()
-        try:
-            async with open_session(
-                self._path,
-                self._threads,
-                self._transport,
-                attempt="eval",
-                tools=tuple(project.externs.values()),
-            ) as session:
-                self._entering, self._open = None, session
-                for name, key in due.items():
-                    found, halt = await self._run_eval(prepared, name, project.evals[name].program, session)
-                    if halt is not None:
-                        break
-                    results += found
-                    self._scored[name] = key
-                if halt is None:
-                    session.finished()
-        finally:
-            self._entering = None
-            if self._open is not None:
-                calls, usd = _taken(self._open)
-                self._calls, self._usd, self._open = self._calls + calls, self._usd + usd, None
-            self._arm()
+        async with self._session("eval", project) as session:
+            for name, key in due.items():
+                found, halt = await self._run_eval(prepared, name, project.evals[name].program, session)
+                if halt is not None:
+                    break
+                results += found
+                self._scored[name] = key
+            if halt is None:
+                session.finished()
         written.draw_evals(stdout(), results)
         if isinstance(halt, Stopped):
             self._cut = True
