@@ -38,7 +38,7 @@ from ..schema.types import JsonValue
 from ..schema.usage import Usage
 from .compact import compact, read_compact
 from .protocol import Answer, ToolCall
-from .upgrades import UNREADABLE, ForeignFile, NewerSchema, Step, tables, upgrade
+from .upgrades import UNREADABLE, ForeignFile, NewerSchema, Step, tables, upgrade, write_ahead
 
 _BUSY_SECONDS = 30.0
 _BATCH = 200
@@ -327,16 +327,7 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     """WAL mode and the schema. Two processes may do this at once on a new file."""
-    deadline = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            break
-        except sqlite3.OperationalError as error:
-            # switching the mode does not wait for others by itself
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
+    write_ahead(connection, _BUSY_SECONDS)
     try:
         upgrade(connection, STEPS)
     except NewerSchema:

@@ -9,6 +9,7 @@ changed once it was published: the next version is a further step.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 
 Step = Callable[[sqlite3.Connection], None]
@@ -25,6 +26,22 @@ class NewerSchema(Exception):
 
 class ForeignFile(Exception):
     """The file is a database, and somebody else's."""
+
+
+def write_ahead(connection: sqlite3.Connection, seconds: float) -> None:
+    """Puts the file behind `connection` into WAL mode. Switching does not wait for others by itself: this does, so long.
+
+    Raises sqlite3.Error.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def upgrade(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:

@@ -12,11 +12,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import time
 from pathlib import Path
 
 from ...errors import ConfigurationError
-from ...models.upgrades import UNREADABLE, ForeignFile, NewerSchema, Step, tables, upgrade
+from ...models.upgrades import UNREADABLE, ForeignFile, NewerSchema, Step, tables, upgrade, write_ahead
 
 APPLICATION = 0x64737063
 """What `PRAGMA application_id` says of such a file: nothing else has that number."""
@@ -104,16 +103,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     """The schema, and WAL mode. Two processes may do this at once on a new file."""
     if is_foreign(connection):
         raise ForeignFile
-    deadline = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            break
-        except sqlite3.OperationalError as error:
-            # switching the mode does not wait for others by itself
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
+    write_ahead(connection, _BUSY_SECONDS)
     connection.execute("PRAGMA synchronous = NORMAL")
     upgrade(connection, STEPS)
     connection.execute("BEGIN IMMEDIATE")  # a file that nobody may write is found out here
