@@ -192,7 +192,7 @@ def _missing(analysis: Analysis, start: int, end: int) -> Iterator[Refactoring]:
             case codes.metrics.UnknownColumn():
                 owner = _declared(analysis, finding.owner, ("dataset",))
                 yield from _add(analysis, owner, "field", place.text, GUESSED)
-            case codes.metrics.UnknownOutput() | codes.types.UnknownField():
+            case codes.metrics.UnknownOutput() | codes.calls.UnknownField():
                 owner = _declared(analysis, finding.owner, ("module", "record"))
                 yield from _add(analysis, owner, "output", place.text, GUESSED)
             case codes.data.InputNotInData() if not finding.field:

@@ -82,7 +82,9 @@ def _refused(session: Session, step: StepInfo, train: RowsInfo | None, val: Rows
         return False
     named = next((one for name, one in step.arguments.items() if f"`{name}`" in why.message), None)
     at = step.place.at(named.value if named is not None else step.call.callee)
-    session.report(codes.optimizers.ScheduleRefuses(at, why.message, why.help or "", (val or train).location))
+    session.report(
+        codes.training_rows.ScheduleRefuses(at, why.message, why.help or "", (val or train).location)
+    )
     return True
 
 
@@ -107,7 +109,7 @@ def _asked(session: Session, step: StepInfo, train: RowsInfo | None, compared: R
         if wanted is not None and wanted > rows.count:
             at = step.place.at(argument.value)
             session.report(
-                codes.optimizers.FewerRows(
+                codes.training_rows.FewerRows(
                     at, option.name, step.spec.name, int(wanted), rows.location, rows.count
                 )
             )
@@ -123,7 +125,7 @@ def _paid(session: Session, step: StepInfo, compared: RowsInfo | None) -> None:
         if paid is not None and compared.count and paid < 2 * compared.count:
             at = step.place.at(argument.value)
             session.report(
-                codes.optimizers.PaysForNothing(
+                codes.training_rows.PaysForNothing(
                     at, option.name, step.spec.name, int(paid), compared.location, compared.count
                 )
             )
@@ -139,7 +141,7 @@ def _shares(session: Session, at: Location, spec: Spec, train: RowsInfo, val: Ro
         return False
     parts = train.data is val.data and bool(train.part and val.part)
     session.report(
-        codes.optimizers.SharedOut(
+        codes.training_rows.SharedOut(
             at, spec.name, reverse, train.location, train.count, val.location, val.count, parts
         )
     )
@@ -207,7 +209,7 @@ def check_teachers(
             try:
                 same = addresses(starts, teacher)
             except OptimizerError as error:
-                session.report(codes.optimizers.OtherPredictors(at, tuned.symbol.location, error.message))
+                session.report(codes.chains.OtherPredictors(at, tuned.symbol.location, error.message))
                 continue
             _answers_fit(session, at, tuned, starts, teacher, same)
 
@@ -225,7 +227,7 @@ def _answers_fit(
         wanted = {one.name: one.type for one in student.predictors[ours].signature.outputs}
         for one in teacher.predictors[theirs].signature.outputs:
             if not assignable(one.type, wanted[one.name]):
-                found = codes.optimizers.WiderTeacher(
+                found = codes.chains.WiderTeacher(
                     at,
                     tuned.symbol.location,
                     teacher.name,

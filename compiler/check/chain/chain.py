@@ -36,9 +36,7 @@ def check_chain(
             argument, where = step.arguments.get("student"), ensembles[student]
             at = step.place.at(argument) if argument else step.where
             name = direct.get(student, student)
-            session.report(
-                codes.optimizers.TunesEnsemble(at, step.name, name, where, step.spec.takes_teacher)
-            )
+            session.report(codes.ensembles.TunesEnsemble(at, step.name, name, where, step.spec.takes_teacher))
             return DECLARED
         start = made.get(student, {})
         inside = (step, *step.nested.values())
@@ -52,7 +50,7 @@ def check_chain(
             if maker.name == direct.get(student, student):
                 room = _room(step) if maker.named and "teacher" not in step.arguments else None
                 session.report(
-                    codes.optimizers.WorkThrownAway(
+                    codes.chains.WorkThrownAway(
                         step.where, step.name, step.spec.name, what, maker.name, maker.kind, maker.where, room
                     )
                 )
@@ -61,7 +59,7 @@ def check_chain(
     last = emit or (chain[-1].name if chain else "")
     for step in chain:
         if step.name != last and step.name not in used:
-            session.report(codes.optimizers.StepUnused(step.where, step.name, last))
+            session.report(codes.chains.StepUnused(step.where, step.name, last))
     return Origin(ensemble=last in ensembles, made=made.get(last, {}))
 
 

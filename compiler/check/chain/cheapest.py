@@ -22,7 +22,7 @@ def cheapest(
     said, node = read.choice("minimize"), read.value("minimize")
     gates = [item for item in place.declaration.items or () if isinstance(item, Gate)]
     reached = [_least(item) for item in gates]
-    refuse = codes.optimizers.CannotMinimize
+    refuse = codes.chains.CannotMinimize
     if node is None:
         for item in gates:
             session.report(
@@ -99,7 +99,7 @@ def check_priced(session: Session, read: Reader, asked: ModelsAsked) -> None:
         settings = lm(session, model)
         if settings is not None and price(settings) is None:
             session.report(
-                codes.optimizers.CannotMinimize(
+                codes.chains.CannotMinimize(
                     read.place.at(node),
                     f"nobody knows what an answer of `{settings.model}` costs",
                     "what is minimized",

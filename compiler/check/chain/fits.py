@@ -204,7 +204,7 @@ def check_steps_fit(
             continue
         if val is None:
             chosen = True
-            session.report(codes.optimizers.NoVal(at, spec.name, train.location, parts))
+            session.report(codes.training_rows.NoVal(at, spec.name, train.location, parts))
         elif val.overlaps(train):
             chosen = True
             session.report(codes.optimizers.ValIsTrain(val.location, spec.name, train.location, parts))
@@ -218,7 +218,7 @@ def _only_train(session: Session, chain: list[StepInfo], train: RowsInfo) -> Non
         if step.spec is not None and step.call is not None and "demos" in step.spec.sets:
             at = step.place.at(step.call.callee)
             session.report(
-                codes.optimizers.ScoredOnShown(at, step.spec.name, train.location, step.spec.per_input)
+                codes.training_rows.ScoredOnShown(at, step.spec.name, train.location, step.spec.per_input)
             )
             return
 
@@ -234,7 +234,7 @@ def _sizing(session: Session, spec: Spec, at: Location, train: RowsInfo, val: Ro
     count, trained = train.count + compared, train.location
     better = for_few(count)
     session.report(
-        codes.optimizers.SmallForOptimizer(
+        codes.training_rows.SmallForOptimizer(
             at,
             spec.name,
             spec.advised_train,

@@ -67,7 +67,7 @@ def with_frozen(
                 kept = tuple(key for key in tools if key in named) if choice.tunes else ()
                 optimizer = step.spec.name if step.spec is not None else ""
                 session.report(
-                    codes.optimizers.NothingLeft(
+                    codes.chains.NothingLeft(
                         at, step.name, step.where, program.name, addresses, optimizer, kept
                     )
                 )
@@ -129,7 +129,7 @@ def _known(session: Session, place: Place, choice: _Choice, program: Program, de
         clean = False
         calls = called.get(written, "").removeprefix(prefix)
         untold = prefix + written in program.tools
-        session.report(codes.optimizers.NoPredictor(place.at(node), program.name, known, calls, untold))
+        session.report(codes.chains.NoPredictor(place.at(node), program.name, known, calls, untold))
     return clean
 
 

@@ -93,7 +93,7 @@ def _size(session: Session, step: StepInfo, train: RowsInfo | None) -> None:
         return
     if count > MAX_ROWS:
         at = step.place.at(step.call.callee)
-        session.report(codes.optimizers.TooManyRows(at, step.spec.name, train.location, count, MAX_ROWS))
+        session.report(codes.training_rows.TooManyRows(at, step.spec.name, train.location, count, MAX_ROWS))
 
 
 def _texts(session: Session, step: StepInfo, program: Program | None) -> None:
@@ -113,5 +113,5 @@ def _second(session: Session, step: StepInfo, held: Shown) -> None:
         return
     said = next((step.arguments[name].value for name in CHOICES if name in step.arguments), step.call.callee)
     session.report(
-        codes.optimizers.SecondIndex(step.place.at(said), step.spec.name, address, maker.name, maker.where)
+        codes.chains.SecondIndex(step.place.at(said), step.spec.name, address, maker.name, maker.where)
     )

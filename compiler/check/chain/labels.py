@@ -37,7 +37,7 @@ def check_shown(
             continue
         at = step.place.at(step.call.callee)
         session.report(
-            codes.optimizers.LabelsNowhere(
+            codes.training_rows.LabelsNowhere(
                 at, spec.name, train.location, tuple(labels), tuple(sorted(outputs))
             )
         )

@@ -42,11 +42,11 @@ def members(names: Names, node: Expr) -> Members:
     refs = tuple(ref for ref in found if ref is not None)
     clean = len(refs) == len(found)
     if not found:
-        names.session.report(codes.optimizers.NoMembers(at))
+        names.session.report(codes.ensembles.NoMembers(at))
         return Members(clean=False)
     several = len(refs) > 1 or any(ref.candidates and ref.top != 1 for ref in refs)
     if clean and not several:
-        names.session.report(codes.optimizers.OneMember(at))
+        names.session.report(codes.ensembles.OneMember(at))
     return Members(refs, clean)
 
 
@@ -69,10 +69,10 @@ def _member(names: Names, node: Expr) -> ir.MemberRef | None:
         return None
     step = names.step(name)
     if step is not None and step.symbol and _gathers(step):
-        session.report(codes.optimizers.EnsembleAsMember(at(node), step.where))
+        session.report(codes.ensembles.EnsembleAsMember(at(node), step.where))
         return None
     if step is None and (made := names.ensembles.get(name)) is not None:
-        session.report(codes.optimizers.EnsembleAsMember(at(node), made))
+        session.report(codes.ensembles.EnsembleAsMember(at(node), made))
         return None
     return ir.MemberRef(program=name)
 
@@ -97,7 +97,7 @@ def _candidates(names: Names, target: Expr, top: int | None) -> ir.MemberRef | N
         other.name for other in names.before if other.symbol and other.spec and other.spec.candidates
     )
     made = step.where if step else None
-    names.session.report(codes.optimizers.NoCandidates(names.place.at(target), name, optimizer, made, have))
+    names.session.report(codes.ensembles.NoCandidates(names.place.at(target), name, optimizer, made, have))
     return None
 
 
@@ -156,9 +156,9 @@ def _rule_fits(session: Session, step: StepInfo, tuned: RunnableInfo) -> None:
     at = step.place.at(node.arguments[0].value) if isinstance(node, Call) and node.arguments else whole
     output = tuned.outputs.get(name)
     if output is None:
-        session.report(codes.optimizers.NoSuchOutput(at, tuned.symbol.location, tuple(tuned.outputs)))
+        session.report(codes.ensembles.NoSuchOutput(at, tuned.symbol.location, tuple(tuned.outputs)))
     elif mean and not has_mean(output.type):
-        session.report(codes.optimizers.NoMean(at, spell(output.type), output.location, whole))
+        session.report(codes.ensembles.NoMean(at, spell(output.type), output.location, whole))
 
 
 def _same_question(session: Session, step: StepInfo, key: str, tuned: RunnableInfo) -> None:
@@ -175,7 +175,7 @@ def _same_question(session: Session, step: StepInfo, key: str, tuned: RunnableIn
     if differing:
         theirs, ours = tuple(other.inputs), tuple(tuned.inputs)
         session.report(
-            codes.optimizers.OtherQuestion(at, "inputs", member, theirs, program, ours, tuple(differing))
+            codes.ensembles.OtherQuestion(at, "inputs", member, theirs, program, ours, tuple(differing))
         )
         return
     differing = [
@@ -184,7 +184,7 @@ def _same_question(session: Session, step: StepInfo, key: str, tuned: RunnableIn
     if differing:
         theirs, ours = tuple(other.outputs), tuple(tuned.outputs)
         session.report(
-            codes.optimizers.OtherQuestion(at, "outputs", member, theirs, program, ours, tuple(differing))
+            codes.ensembles.OtherQuestion(at, "outputs", member, theirs, program, ours, tuple(differing))
         )
 
 

@@ -76,14 +76,14 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     emit = _emit(session, place, read.value("emit"), chain)
     stray = any(isinstance(item, Setting) and isinstance(item.value, Call) for item in items or ())
     if items is not None and not chain and not place.block.problems and not stray:
-        session.report(codes.optimizers.NoStep(symbol.location, FIRST_STEP, place.room))
+        session.report(codes.chains.NoStep(symbol.location, FIRST_STEP, place.room))
     origins = _origins(session, read, tuned, chain)
     result = check_chain(session, chain, emit, origins)
     asked = NOTHING
     if tuned is not None:
         check_fit(session, tuned, measure, (train, val), read)
         if tuned.program is not None and not tuned.program.predictors:
-            session.report(codes.optimizers.CallsNoModel(symbol.location, tuned.symbol.location))
+            session.report(codes.chains.CallsNoModel(symbol.location, tuned.symbol.location))
         check_members(session, chain, tuned)
         shown = check_indexes(session, chain, programs, train, origins)
         result = replace(result, shown=shown.get(emit or (chain[-1].name if chain else ""), {}))
@@ -155,9 +155,7 @@ def _origins(
         if start.ensemble:
             at, made = read.place.at(node), tuned.symbol.location
             session.report(
-                codes.optimizers.TunesResult(
-                    at, start.name, made if tuned.symbol.kind == "optimize" else None
-                )
+                codes.ensembles.TunesResult(at, start.name, made if tuned.symbol.kind == "optimize" else None)
             )
             found[""] = DECLARED
     for step in chain:
@@ -183,5 +181,5 @@ def _emit(session: Session, place: Place, node: Expr | None, chain: list[StepInf
     if isinstance(node, Reference) and written in named:
         session.use(place, node, named[written])
         return written
-    session.report(codes.optimizers.EmitsNoStep(place.at(node), tuple(named)))
+    session.report(codes.chains.EmitsNoStep(place.at(node), tuple(named)))
     return None

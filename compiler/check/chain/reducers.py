@@ -33,7 +33,7 @@ def check_reducer(session: Session, place: Place, node: Expr, tuned: RunnableInf
         near = output or tuned.inputs.get(name)
         taken = spell(near.type) if near else ""
         session.report(
-            codes.optimizers.ReducerUnfed(
+            codes.ensembles.ReducerUnfed(
                 at, ours, name, kind, member.location, program, outputs, inputs, taken, output is not None
             )
         )
@@ -45,7 +45,7 @@ def check_reducer(session: Session, place: Place, node: Expr, tuned: RunnableInf
     ]
     if absent:
         kind, given = spell(tuned.outputs[absent[0]].type), tuple(reducer.outputs)
-        session.report(codes.optimizers.ReducerLacks(at, ours, given, program, outputs, tuple(absent), kind))
+        session.report(codes.ensembles.ReducerLacks(at, ours, given, program, outputs, tuple(absent), kind))
 
 
 def _is_fed(member: NamedValue, tuned: RunnableInfo) -> bool:

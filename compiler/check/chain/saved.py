@@ -105,7 +105,7 @@ def _path(session: Session, place: Place, form: str, given: tuple[Argument, ...]
         return None
     node = given[0].value
     if not (isinstance(node, LiteralNode) and isinstance(node.value, str) and node.value.strip()):
-        session.report(codes.syntax.WrongValue(place.at(node), "path", "text", form_of(node), of=form))
+        session.report(codes.attributes.WrongValue(place.at(node), "path", "text", form_of(node), of=form))
         return None
     return data_file(session, place, node.value, node)
 
@@ -130,7 +130,7 @@ def _once(
         try:
             content = _read(session, path, of)
         except ArtifactError as error:
-            session.report(codes.optimizers.SavedUnreadable(at, path, error.message, error.help))
+            session.report(codes.chains.SavedUnreadable(at, path, error.message, error.help))
             return None
         if of is None and not _fits_models(session, at, path, content):
             return None
@@ -196,7 +196,7 @@ def _fits_models(session: Session, at: Location, path: str, content: Runnable) -
     for program in parts(content):
         for name, lm in program.lms.items():
             if lm.custom_endpoint and name not in session.lms:
-                session.report(codes.optimizers.SavedWithoutAddress(at, path, name, lm.model))
+                session.report(codes.chains.SavedWithoutAddress(at, path, name, lm.model))
                 return False
     return True
 
@@ -209,7 +209,7 @@ def _fits_records(session: Session, at: Location, path: str, content: Runnable) 
         if symbol is None or not isinstance(ours, Record):
             continue
         if [(one.name, one.type) for one in ours.fields] != [(one.name, one.type) for one in theirs.fields]:
-            session.report(codes.optimizers.SavedOtherRecord(at, path, symbol.location))
+            session.report(codes.chains.SavedOtherRecord(at, path, symbol.location))
             return False
     return True
 

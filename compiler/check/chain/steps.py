@@ -96,7 +96,7 @@ def _options(names: Names, info: StepInfo, spec: Spec, call: Call) -> StepInfo:
             continue
         name = argument.name.text
         if name in arguments:
-            session.report(codes.syntax.GivenTwice(at, name, place.at(arguments[name]), f"`{spec.name}`"))
+            session.report(codes.attributes.GivenTwice(at, name, place.at(arguments[name]), f"`{spec.name}`"))
             continue
         arguments[name] = argument
         option = spec.option(name)
@@ -138,7 +138,7 @@ def _options(names: Names, info: StepInfo, spec: Spec, call: Call) -> StepInfo:
             unknown_option(session, place, spec, argument.name)
     if spec.gathers and gathered is None:
         clean = False
-        session.report(codes.optimizers.NoMembers(place.at(call)))
+        session.report(codes.ensembles.NoMembers(place.at(call)))
     result = structs.replace(
         info,
         given=given,

@@ -22,10 +22,10 @@ def check_inside(session: Session, inner: StepInfo, name: Name, outer: str) -> b
         if option in inner.arguments:
             session.report(codes.optimizers.SaidOfWhole(at(inner.arguments[option]), option))
     if inner.spec.gathers or inner.spec.nests:
-        session.report(codes.optimizers.RunsNotInside(at(name), inner.spec.name, outer))
+        session.report(codes.ensembles.RunsNotInside(at(name), inner.spec.name, outer))
         return False
     if "student" in inner.arguments:
-        session.report(codes.optimizers.StudentInside(at(inner.arguments["student"]), outer))
+        session.report(codes.ensembles.StudentInside(at(inner.arguments["student"]), outer))
         return False
     return inner.clean
 
@@ -50,15 +50,15 @@ def check_strategy(session: Session, step: StepInfo) -> bool:
     given = step.arguments.get("strategy")
     node = given.value if given else step.call.callee
     if not names:
-        session.report(codes.optimizers.NotAStrategy(at(node)))
+        session.report(codes.ensembles.NotAStrategy(at(node)))
         return False
     known = (*step.nested, *(name for name in DEFAULTS if name not in step.nested))
     for name in dict.fromkeys(names):
         if name not in known:
-            session.report(codes.optimizers.StrategyRunsNone(at(node), name, known))
+            session.report(codes.ensembles.StrategyRunsNone(at(node), name, known))
             return False
     for name in step.nested:
         if name not in names:
             argument = step.arguments[name]
-            session.report(codes.optimizers.NotInStrategy(at(argument.name or argument)))
+            session.report(codes.chains.NotInStrategy(at(argument.name or argument)))
     return True

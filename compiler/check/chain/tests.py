@@ -72,7 +72,7 @@ def _check_test(session: Session, symbol: Symbol) -> TestInfo | None:
             first = written.setdefault(item.name.text, item)
             if first is not item:
                 session.report(
-                    codes.syntax.GivenTwice(place.at(item.name), item.name.text, place.at(first.name))
+                    codes.attributes.GivenTwice(place.at(item.name), item.name.text, place.at(first.name))
                 )
                 continue
             values[item.name.text] = _given(session, place, item, tested)
@@ -100,9 +100,9 @@ def _complete(
     absent = tuple(name for name, member in inputs.items() if name not in written and not member.has_default)
     if absent and all(name in inputs for name in written):
         places = tuple(at for name in absent if (at := inputs[name].location))
-        session.report(codes.types.LacksGiven(symbol.location, absent, places))
+        session.report(codes.calls.LacksGiven(symbol.location, absent, places))
     if not any(isinstance(item, Expect) for item in place.declaration.items or ()):
-        session.report(codes.syntax.ExpectsNothing(symbol.location))
+        session.report(codes.attributes.ExpectsNothing(symbol.location))
 
 
 def _given(session: Session, place: Place, item: Given, tested: RunnableInfo | None) -> Expression:
@@ -113,7 +113,7 @@ def _given(session: Session, place: Place, item: Given, tested: RunnableInfo | N
     member = tested.inputs.get(item.name.text)
     if member is None:
         session.report(
-            codes.types.UnknownGiven(place.at(item.name), tested.symbol.name, tuple(tested.inputs))
+            codes.calls.UnknownGiven(place.at(item.name), tested.symbol.name, tuple(tested.inputs))
         )
         return infer(scope, node).code
     session.use(place, item.name, member.symbol)

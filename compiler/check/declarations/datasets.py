@@ -121,7 +121,7 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
         return None
     node = setting.value
     if not (isinstance(node, Call) and isinstance(node.callee, Reference)):
-        session.report(codes.syntax.RowsNotCalled(place.at(node), form_of(node), _kind_by_ending(node)))
+        session.report(codes.attributes.RowsNotCalled(place.at(node), form_of(node), _kind_by_ending(node)))
         return None
     name = node.callee.name
     found = SOURCES.get(name.text)
@@ -139,13 +139,13 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
         first = given.setdefault(option, argument) if option in known else argument
         if first is not argument:
             at = place.at(argument)
-            session.report(codes.syntax.GivenTwice(at, option, place.at(first), f"`{name.text}`"))
+            session.report(codes.attributes.GivenTwice(at, option, place.at(first), f"`{name.text}`"))
             return None
         if option not in known:
             if argument.name:
-                session.report(codes.types.UnknownOption(place.at(argument.name), name.text, known))
+                session.report(codes.calls.UnknownOption(place.at(argument.name), name.text, known))
             else:
-                session.report(codes.types.OnePath(place.at(argument.value), name.text, known))
+                session.report(codes.calls.OnePath(place.at(argument.value), name.text, known))
         elif (
             option == "path" and isinstance(argument.value, Literal) and isinstance(argument.value.value, str)
         ):
@@ -157,7 +157,7 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
                 return None
             options[option] = value
     if path is None:
-        session.report(codes.types.NoPath(place.at(node), name.text, found.ending))
+        session.report(codes.calls.NoPath(place.at(node), name.text, found.ending))
         return None
     # From here on the path counts from the root file's folder.
     relative = data_file(session, place, path, given["path"].value)
@@ -173,11 +173,11 @@ def _option(
     if parameter.value == "share":
         if number is not None and 0 <= number <= 1:
             return float(number)
-        wrong = codes.syntax.WrongValue(place.at(node), parameter.name, "share", form_of(node), of=source)
+        wrong = codes.attributes.WrongValue(place.at(node), parameter.name, "share", form_of(node), of=source)
     elif text is None:
-        wrong = codes.syntax.WrongValue(place.at(node), parameter.name, "text", form_of(node), of=source)
+        wrong = codes.attributes.WrongValue(place.at(node), parameter.name, "text", form_of(node), of=source)
     elif parameter.value == "choice" and text not in parameter.choices:
-        wrong = codes.syntax.NotAChoice(place.at(node), parameter.name, text, parameter.choices)
+        wrong = codes.attributes.NotAChoice(place.at(node), parameter.name, text, parameter.choices)
     else:
         return text
     session.report(wrong)
@@ -238,7 +238,9 @@ def _amount(session: Session, place: Place, item: Setting) -> ir.Amount | None:
     if isinstance(number, int):
         return ir.Amount(value=float(number), unit="rows")
     share = number if isinstance(number, float) and 0 < number <= 1 else None
-    session.report(codes.syntax.NotAnAmount(place.at(item.value), item.name.text, form_of(item.value), share))
+    session.report(
+        codes.attributes.NotAnAmount(place.at(item.value), item.name.text, form_of(item.value), share)
+    )
     return None
 
 
@@ -247,7 +249,7 @@ def _stratify(session: Session, place: Place, read: Reader, columns: Group) -> s
     if node is None:
         return None
     if not isinstance(node, Reference):
-        session.report(codes.syntax.WrongValue(place.at(node), "stratify", "column", form_of(node)))
+        session.report(codes.attributes.WrongValue(place.at(node), "stratify", "column", form_of(node)))
         return None
     session.seek(node, (), {column.name: column.symbol for column in columns.members.values()})
     member = columns.members.get(node.name.text)

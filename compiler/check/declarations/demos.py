@@ -138,7 +138,7 @@ def _row(
         if member is None:
             at, called = place.at(item.name), place.declaration.name
             session.report(
-                codes.types.NotOfTheSignature(
+                codes.calls.NotOfTheSignature(
                     at, called.text if called else "", tuple(members), name in added()
                 )
             )

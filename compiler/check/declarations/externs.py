@@ -61,9 +61,9 @@ def _check_extern(session: Session, symbol: Symbol) -> ExternInfo:
         from ..sources.externs.table import EXTERN_SOURCES
 
         text = isinstance(source, Literal)
-        session.report(codes.syntax.SourceNotCalled(place.at(source), text, tuple(EXTERN_SOURCES)))
+        session.report(codes.attributes.SourceNotCalled(place.at(source), text, tuple(EXTERN_SOURCES)))
     elif declaration.items is not None and not place.block.problems:
-        session.report(codes.syntax.NoSource(symbol.location, place.room))
+        session.report(codes.attributes.NoSource(symbol.location, place.room))
     tool = None
     if made is not None and made.options is not None and isinstance(source, Call):
         tool = _tool(session, place, symbol, source, made, taken, result, described)
@@ -122,5 +122,5 @@ def _check_tool(session: Session, symbol: Symbol) -> bool:
         head = place.block.text[: value.span.start].rstrip()
         if head.endswith("="):
             whole, source = place.at(Span(len(head) - 1, value.span.end)), place.at(value)
-    session.report(codes.types.NoDescription(symbol.location, place.room, whole, source))
+    session.report(codes.externs.NoDescription(symbol.location, place.room, whole, source))
     return True

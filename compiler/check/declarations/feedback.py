@@ -32,10 +32,10 @@ def feedbacks(scope: Scope, items: tuple[Item, ...], program: Program | None) ->
         known = tuple(one.removeprefix(prefix) for one in (*program.predictors, *described(program)))
         session.seek(item.address, (), {one: place.scope.symbols.get(one) for one in known})
         if written not in known:
-            session.report(codes.types.NoSuchAddress(place.at(item.address), program.name, known))
+            session.report(codes.metric_calls.NoSuchAddress(place.at(item.address), program.name, known))
         elif first.setdefault(written, item) is not item:
             session.report(
-                codes.syntax.GivenTwice(place.at(item.address), written, place.at(first[written].address))
+                codes.attributes.GivenTwice(place.at(item.address), written, place.at(first[written].address))
             )
         else:
             find(session, place, item.address)  # so that renaming a module renames it here

@@ -61,10 +61,10 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
     read = Reader(session, place, items)
     model = read.text("model")
     if model is not None and not model.strip():
-        session.report(codes.syntax.NamesNoModel(place.at(read.found["model"].value)))
+        session.report(codes.attributes.NamesNoModel(place.at(read.found["model"].value)))
         model = None
     elif model is not None and not is_model_name(model) and re.search(_ADDRESS, model, re.IGNORECASE):
-        session.report(codes.syntax.NoModelName(place.at(read.found["model"].value)))
+        session.report(codes.attributes.NoModelName(place.at(read.found["model"].value)))
         model = None
     base, key = read.environment("api_base"), read.environment("api_key")
     price = section(items, "price")

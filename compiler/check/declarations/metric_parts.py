@@ -175,7 +175,7 @@ def _argument(scope: Scope, node: Expr, callee: MetricInfo, position: int) -> Ex
         if not is_unknown(typed.kind):
             own = tuple(name for name, one in scope.names.items() if _handed_on(one.kind, rows=rows))
             at, name = scope.place.at(node), callee.symbol.name
-            scope.session.report(codes.types.NotHandedOn(at, name, callee.symbol.location, rows, own))
+            scope.session.report(codes.metric_calls.NotHandedOn(at, name, callee.symbol.location, rows, own))
         return None
     if not isinstance(wanted, Group) or wanted.open or typed.kind.open or callee.part is None:
         return typed.code
@@ -187,7 +187,7 @@ def _argument(scope: Scope, node: Expr, callee: MetricInfo, position: int) -> Ex
         if given is None or not assignable(given.type, member.type):
             kinds = spell(member.type), "" if given is None else spell(given.type)
             at, where = scope.place.at(node), member.location or callee.symbol.location
-            scope.session.report(codes.types.MetricLacks(at, callee.symbol.name, name, *kinds, where))
+            scope.session.report(codes.metric_calls.MetricLacks(at, callee.symbol.name, name, *kinds, where))
             return None
     return typed.code
 

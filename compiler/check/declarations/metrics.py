@@ -128,7 +128,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
     for_one = feedbacks(scope, items, student)
     for item in items if alone is not None else ():
         if isinstance(item, SettingOf):
-            session.report(codes.types.NotForOne(place.at(item.address), item.name.text, reward=True))
+            session.report(codes.metric_calls.NotForOne(place.at(item.address), item.name.text, reward=True))
     if direct and feedback is None:  # what the function says besides the score
         feedback = Variable(name=REASON)
     if len(session.findings) == mistakes and not place.block.problems:

@@ -33,10 +33,10 @@ def applied_to(session: Session, place: Place, call: Call, strategy: ModuleStrat
     given = [one for one in call.arguments if one.name is None and one is not function] or named
     if not given:
         at = place.at(place.declaration.value or place.declaration)
-        session.report(codes.types.LacksSignature(at, strategy.name, bool(strategy.function)))
+        session.report(codes.calls.LacksSignature(at, strategy.name, bool(strategy.function)))
         return None
     for extra in given[1:]:
-        session.report(codes.types.OneSignature(place.at(extra), strategy.name))
+        session.report(codes.calls.OneSignature(place.at(extra), strategy.name))
     return given[0].value
 
 
@@ -77,7 +77,7 @@ def options_of(session: Session, place: Place, call: Call) -> dict[str, Argument
             continue
         name = argument.name.text
         if name in seen:
-            session.report(codes.syntax.GivenTwice(place.at(argument), name, place.at(seen[name])))
+            session.report(codes.attributes.GivenTwice(place.at(argument), name, place.at(seen[name])))
         else:
             seen[name] = argument
     return seen

@@ -101,7 +101,7 @@ def _bound(session: Session, place: Place, given: dict[str, Argument], strategy:
             session.report(
                 codes.parameters.SeveralAnswers(at)
                 if name == "n"
-                else codes.types.UnknownOption(at, strategy, (LM_KEY, *OF_MODULE))
+                else codes.calls.UnknownOption(at, strategy, (LM_KEY, *OF_MODULE))
             )
     return bound
 

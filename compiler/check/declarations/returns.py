@@ -27,7 +27,7 @@ def promised_outputs(
     found = parameters(session, place, returns, "output")
     for node in returns:
         if node.default is not None:
-            session.report(codes.types.PromisedDefault(place.at(node.default), node.name.text))
+            session.report(codes.calls.PromisedDefault(place.at(node.default), node.name.text))
     return found
 
 
@@ -40,10 +40,10 @@ def returned_values(
     if not items:
         stray = any(isinstance(item, Setting) for item in place.declaration.items or ())
         if place.declaration.items is not None and not place.block.problems and not stray:
-            session.report(codes.types.ReturnsNothing(symbol.location, tuple(promised or ())))
+            session.report(codes.calls.ReturnsNothing(symbol.location, tuple(promised or ())))
         return {}, promised or {}
     for extra in items[1:]:
-        session.report(codes.syntax.ReturnsTwice(place.at(extra), symbol.name, place.at(items[0])))
+        session.report(codes.attributes.ReturnsTwice(place.at(extra), symbol.name, place.at(items[0])))
     lowered: dict[str, Expression] = {}
     outputs: dict[str, NamedValue] = {}
     order = list(promised or {})
@@ -57,7 +57,7 @@ def returned_values(
                 argument.value.name.text if isinstance(argument.value, Reference) else f"output{position + 1}"
             )
         if name in lowered:
-            session.report(codes.syntax.ReturnedTwice(place.at(argument), name))
+            session.report(codes.attributes.ReturnedTwice(place.at(argument), name))
             continue
         if promised is None:
             kind, code = value(scope, argument.value, f"the output `{name}`")
@@ -71,7 +71,7 @@ def returned_values(
         if member is None:
             lowered[name] = infer(scope, argument.value).code
             at = place.at(argument.name or argument)
-            session.report(codes.types.NotPromised(at, name, symbol.location, tuple(promised)))
+            session.report(codes.calls.NotPromised(at, name, symbol.location, tuple(promised)))
             continue
         if argument.name is not None:
             session.use(place, argument.name, member.symbol)
@@ -80,5 +80,5 @@ def returned_values(
         lacking = [member for name, member in promised.items() if name in absent]
         places = tuple(member.symbol.location for member in lacking if member.symbol)
         names = tuple(member.name for member in lacking)
-        session.report(codes.types.NotReturned(place.at(items[0]), symbol.name, names, places))
+        session.report(codes.calls.NotReturned(place.at(items[0]), symbol.name, names, places))
     return lowered, promised if promised is not None else outputs

@@ -166,7 +166,7 @@ def _options(
             continue
         elif name not in known:
             at = place.at(argument.name or argument)
-            session.report(codes.types.UnknownOption(at, strategy.name, (*known, *usual)))
+            session.report(codes.calls.UnknownOption(at, strategy.name, (*known, *usual)))
         else:
             _option(session, place, strategy, known[name], argument, given, gathered)
     own = {name: argument for name, argument in written.items() if name in usual}
@@ -177,7 +177,7 @@ def _options(
     if lacking and not any(name not in known and name not in usual for name in written):
         applied = '"module:function", Ask' if strategy.function and FUNCTION not in lacking else "ask"
         at = place.at(call.callee)
-        session.report(codes.syntax.RunsNotWithout(at, strategy.name, tuple(lacking), applied))
+        session.report(codes.attributes.RunsNotWithout(at, strategy.name, tuple(lacking), applied))
     for name, option in known.items():
         if option.default is not None:
             given.values.setdefault(name, option.default)
@@ -211,7 +211,7 @@ def _option(
                 given.function = node.value, node
             else:
                 at, form = place.at(node), form_of(node)
-                session.report(codes.syntax.WrongValue(at, option.name, "text", form, of=strategy.name))
+                session.report(codes.attributes.WrongValue(at, option.name, "text", form, of=strategy.name))
         case _:
             _number(session, place, strategy, option, node, given)
 
@@ -321,7 +321,7 @@ def _outputs_named(
                 session.use(place, node.name, symbol)
         else:
             given.whole = False
-            session.report(codes.types.NotAnOutput(place.at(node), option.name, tuple(applied.outputs)))
+            session.report(codes.calls.NotAnOutput(place.at(node), option.name, tuple(applied.outputs)))
 
 
 def _number(
@@ -336,7 +336,7 @@ def _number(
     whole = option.value == "integer"
     if number is None or (whole and not isinstance(number, int)):
         session.report(
-            codes.syntax.NotAnOption(
+            codes.attributes.NotAnOption(
                 place.at(node), option.name, strategy.name, whole, form_of(node), option.doc
             )
         )
@@ -364,7 +364,7 @@ def _tools(
     though a model chooses among them (`described`)."""
     if not isinstance(node, ListLiteral):
         is_name = path_of(node) is not None
-        session.report(codes.syntax.NotAListOfTools(place.at(node), name, form_of(node), is_name))
+        session.report(codes.attributes.NotAListOfTools(place.at(node), name, form_of(node), is_name))
     seen: dict[str, Expr] = {}
     for item in node.items if isinstance(node, ListLiteral) else (node,):
         if not (isinstance(node, ListLiteral) or path_of(item)):
@@ -374,7 +374,9 @@ def _tools(
         if symbol is None:
             continue
         if symbol.key in seen:
-            session.report(codes.syntax.GivenTwice(place.at(item), symbol.name, place.at(seen[symbol.key])))
+            session.report(
+                codes.attributes.GivenTwice(place.at(item), symbol.name, place.at(seen[symbol.key]))
+            )
             continue
         seen[symbol.key] = item
         if described and symbol.kind == "extern":

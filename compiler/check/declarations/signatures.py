@@ -117,7 +117,7 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
         # What stands behind a type that could not be read is taken for a default.
         if member.has_default and member.symbol and not place.block.problems:
             session.report(
-                codes.types.OutputDefault(member.symbol.location, spell(OptionalOf(item=member.type)))
+                codes.calls.OutputDefault(member.symbol.location, spell(OptionalOf(item=member.type)))
             )
     mistakes = len(session.findings)
     own_checks = checks(place, scope) if whole or place.block.problems else ()

@@ -146,7 +146,7 @@ def _attribute(scope: Scope, node: Attribute) -> Typed:
             items = isinstance(typed.kind, ListOf | GroupList)
             at, of = scope.place.at(name), scope.place.text(target)
             scope.session.report(
-                codes.types.HasNoFields(at, of, spell(typed.kind), items, _is_extern_call(scope, target))
+                codes.calls.HasNoFields(at, of, spell(typed.kind), items, _is_extern_call(scope, target))
             )
         return Typed(ANY, code)
     member = group.members.get(name.text)
@@ -160,7 +160,7 @@ def _attribute(scope: Scope, node: Attribute) -> Typed:
                 "gold": codes.metrics.UnknownColumn,
                 "pred": codes.metrics.UnknownOutput,
                 "baseline": codes.project.UnknownResult,
-                "": codes.types.UnknownField,
+                "": codes.calls.UnknownField,
             }
             there = name.text in group.elsewhere
             scope.session.report(kinds[group.role](at, of, group.owner, group.noun, members, there))
@@ -392,7 +392,7 @@ def _comprehension(scope: Scope, node: Comprehension) -> Typed:
     if source.length is None and not (is_unknown(source.kind) and scope.session.amiss):
         calls = tuple(dict.fromkeys(calls_in(inner.block.steps)))
         at = scope.place.at(node.iterable)
-        scope.session.report(codes.types.CallsNotCounted(at, calls, keys=node.of is not None))
+        scope.session.report(codes.calls.CallsNotCounted(at, calls, keys=node.of is not None))
     least, most = source.length or (0, 0)
     name = scope.step_name(node, "for")
     scope.block.add(

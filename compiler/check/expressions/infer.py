@@ -155,10 +155,10 @@ def _dict(scope: Scope, node: Call, want: DictOf, what: str) -> Expression:
         key = argument.name.text
         if first.setdefault(key, argument.name) is not argument.name:
             at = scope.place.at(argument.name)
-            scope.session.report(codes.syntax.GivenTwice(at, key, scope.place.at(first[key]), what))
+            scope.session.report(codes.attributes.GivenTwice(at, key, scope.place.at(first[key]), what))
         if keys is not None and key not in keys.values:
             at = scope.place.at(argument.name)
-            scope.session.report(codes.types.UnknownArgument(at, what, keys.values, "key"))
+            scope.session.report(codes.calls.UnknownArgument(at, what, keys.values, "key"))
         code = expect(scope, argument.value, want.value, f"`{key}`")
         values[key] = written_out(scope, argument.value, code, key)
     return Constant(value=values)

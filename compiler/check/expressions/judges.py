@@ -55,7 +55,7 @@ def _matched(scope: Scope, node: Call, judge: JudgeFunction) -> dict[str, Argume
             _nameless(scope, judge, argument)
         node = replace(node, arguments=tuple(each for each in node.arguments if each not in spare))
         if not values and not spare:
-            scope.session.report(codes.types.JudgesNothing(scope.place.at(node.callee), judge.name))
+            scope.session.report(codes.calls.JudgesNothing(scope.place.at(node.callee), judge.name))
     found = match_arguments(
         scope.session,
         scope.place,
@@ -74,7 +74,7 @@ def _nameless(scope: Scope, judge: JudgeFunction, argument: Argument) -> None:
     last = node.name if isinstance(node, Attribute | Reference) else None
     name = last.text if last is not None else "text"
     scope.session.report(
-        codes.types.Nameless(scope.place.at(argument), judge.name, name, its_own=last is not None)
+        codes.calls.Nameless(scope.place.at(argument), judge.name, name, its_own=last is not None)
     )
     infer(scope, node)
 
@@ -105,7 +105,7 @@ def _criteria(scope: Scope, argument: Argument) -> str:
     mistakes = len(scope.session.findings)
     infer(scope, node)
     if len(scope.session.findings) == mistakes:
-        scope.session.report(codes.syntax.NoCriteria(scope.place.at(node), CRITERIA, form_of(node)))
+        scope.session.report(codes.attributes.NoCriteria(scope.place.at(node), CRITERIA, form_of(node)))
     return ""
 
 
@@ -156,7 +156,7 @@ def ask(
     times = scope.times
     if scope.endless is not None:
         scope.session.report(
-            codes.types.CallsNotCounted(scope.endless.where, (name,), keys=scope.endless.keys)
+            codes.calls.CallsNotCounted(scope.endless.where, (name,), keys=scope.endless.keys)
         )
         return NOTHING
     for place, one in enumerate(judges):

@@ -176,7 +176,7 @@ def check_version(session: Session, names: FileNames) -> None:
     first = Location(source, 0, len("dspec"), block)
     for again, other in found[1:]:
         span = other.keyword.span
-        session.report(codes.syntax.VersionTwice(Location(source, span.start, span.end, again), first))
+        session.report(codes.attributes.VersionTwice(Location(source, span.start, span.end, again), first))
 
 
 def check_imports(session: Session, names: FileNames) -> None:

@@ -48,7 +48,7 @@ def match_arguments(
             else:
                 wrong = True
                 session.report(
-                    codes.types.TooManyArguments(place.at(argument), what, shape, len(names), noun, declared)
+                    codes.calls.TooManyArguments(place.at(argument), what, shape, len(names), noun, declared)
                 )
                 continue
         else:
@@ -56,17 +56,19 @@ def match_arguments(
             if name not in names:
                 wrong = True
                 session.report(
-                    codes.types.UnknownArgument(place.at(argument.name), what, tuple(names), noun, declared)
+                    codes.calls.UnknownArgument(place.at(argument.name), what, tuple(names), noun, declared)
                 )
                 continue
         if name in given:
-            session.report(codes.syntax.GivenTwice(place.at(argument), name, place.at(given[name][0]), what))
+            session.report(
+                codes.attributes.GivenTwice(place.at(argument), name, place.at(given[name][0]), what)
+            )
             continue
         given[name] = (argument,)
     absent = tuple(name for name in names if name in required and name not in given)
     if absent and not wrong:
         session.report(
-            codes.types.LacksArguments(
+            codes.calls.LacksArguments(
                 place.at(node.callee),
                 what,
                 shape,

@@ -148,7 +148,7 @@ class Reader:
         if isinstance(node, Literal) and isinstance(node.value, str):
             if node.value in choices:
                 return node.value
-            self.session.report(codes.syntax.NotAChoice(self.place.at(node), name, node.value, choices))
+            self.session.report(codes.attributes.NotAChoice(self.place.at(node), name, node.value, choices))
             return None
         self._wrong(name, node, "choice")
         return None
@@ -204,10 +204,10 @@ class Reader:
         self.session.report(codes.syntax.OutOfRange(self.place.at(node), name, low, high))
         return False
 
-    def _wrong(self, name: str, node: Expr, wanted: codes.syntax.Wanted) -> None:
+    def _wrong(self, name: str, node: Expr, wanted: codes.attributes.Wanted) -> None:
         attribute = self._attribute(name)
         self.session.report(
-            codes.syntax.WrongValue(
+            codes.attributes.WrongValue(
                 self.place.at(node), name, wanted, form_of(node), attribute.choices, attribute.placeholder
             )
         )

@@ -31,5 +31,5 @@ def literal_value(session: Session, place: Place, node: Expr, code: Expression, 
     """The value of a default; reports an expression that is not a literal."""
     known, value = constant(code)
     if not known:
-        session.report(codes.types.ComputedDefault(place.at(node), name))
+        session.report(codes.calls.ComputedDefault(place.at(node), name))
     return value

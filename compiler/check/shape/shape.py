@@ -142,7 +142,7 @@ def _items(session: Session, place: Place, spec: BlockSpec) -> None:
     # Behind what could not be read, a text may be a part of that.
     for extra in docs[1:] if "doc" in spec.items and not place.block.problems else ():
         session.report(
-            codes.syntax.TwoDocStrings(place.at(extra), place.at(docs[0]), spec.keyword, _called(place))
+            codes.attributes.TwoDocStrings(place.at(extra), place.at(docs[0]), spec.keyword, _called(place))
         )
     if place.declaration.items is not None and not place.block.problems and not has_misplaced(place):
         for attribute in spec.attributes:
@@ -183,7 +183,7 @@ def _misplaced(
 ) -> None:
     head = Span(item.span.start, item.span.start + (len(kind) if kind != "doc" else len(place.text(item))))
     session.report(
-        codes.syntax.Misplaced(
+        codes.attributes.Misplaced(
             place.at(head),
             kind,
             spec.keyword,
@@ -202,7 +202,7 @@ def _setting(
     section = spec.section(name)
     if section:
         session.report(
-            codes.syntax.SectionAndAttribute(
+            codes.attributes.SectionAndAttribute(
                 place.at(item.name),
                 section=True,
                 item=place.at(item),
@@ -221,7 +221,7 @@ def _setting_of(session: Session, place: Place, item: SettingOf, spec: BlockSpec
     if attribute is None:
         _unknown_attribute(session, place, item, spec)
     elif not attribute.addressed:
-        session.report(codes.types.NotForOne(place.at(item.address), attribute.name))
+        session.report(codes.metric_calls.NotForOne(place.at(item.address), attribute.name))
 
 
 def _section(
@@ -232,7 +232,7 @@ def _section(
     if section is None:
         if spec.attribute(name):
             seen.setdefault(name, item)
-            session.report(codes.syntax.SectionAndAttribute(place.at(item.name), section=False))
+            session.report(codes.attributes.SectionAndAttribute(place.at(item.name), section=False))
         else:
             _unknown_attribute(session, place, item, spec)
         return
@@ -256,18 +256,18 @@ def _section_items(session: Session, place: Place, item: Section, section: Secti
             role = named = ""
             if isinstance(inner, FieldItem) and inner.default and not (inner.type or inner.description):
                 role, named = inner.role, inner.name.text
-            session.report(codes.syntax.NoSetting(place.at(inner), section.name, role, named))
+            session.report(codes.attributes.NoSetting(place.at(inner), section.name, role, named))
             continue
         name = inner.name.text
         if section.attribute(name) is None and section.free is None:
             known = tuple(attribute.name for attribute in section.attributes)
-            session.report(codes.syntax.UnknownAttribute(place.at(inner.name), section.name, known))
+            session.report(codes.attributes.UnknownAttribute(place.at(inner.name), section.name, known))
             continue
         _twice(session, place, inner, seen)
     for attribute in section.attributes:
         if attribute.required and attribute.name not in seen and not place.block.problems:
             session.report(
-                codes.syntax.MissingAttribute(
+                codes.attributes.MissingAttribute(
                     place.at(item.name), section.name, attribute.name, attribute.doc, attribute.placeholder
                 )
             )
@@ -280,7 +280,7 @@ def _unknown_attribute(
     if place.block.problems and name in spec.items:
         return  # an item in a form that could not be read
     if isinstance(item, Section) and name in spec.items:
-        session.report(codes.syntax.ItemInBraces(place.at(item.name), spec.keyword))
+        session.report(codes.attributes.ItemInBraces(place.at(item.name), spec.keyword))
         return
     if spec is LM and name == "n":
         session.report(codes.parameters.SeveralAnswers(place.at(item.name)))
@@ -299,7 +299,7 @@ def _unknown_attribute(
         if other is not spec and (other.attribute(name) or other.section(name))
     ]
     session.report(
-        codes.syntax.UnknownAttribute(
+        codes.attributes.UnknownAttribute(
             place.at(item.name),
             spec.keyword,
             known,
@@ -352,7 +352,7 @@ def _twice(
     first = seen.setdefault(name, item)
     if first is not item:
         session.report(
-            codes.syntax.SetTwice(place.at(item.name), place.at(first.name), _with_separator(place, item))
+            codes.attributes.SetTwice(place.at(item.name), place.at(first.name), _with_separator(place, item))
         )
 
 
@@ -370,7 +370,7 @@ def _with_separator(place: Place, item: Item) -> Location:
 def _missing(session: Session, place: Place, attribute: AttributeSpec, spec: BlockSpec) -> None:
     name = place.declaration.name or place.declaration.keyword
     session.report(
-        codes.syntax.MissingAttribute(
+        codes.attributes.MissingAttribute(
             place.at(name),
             _called(place),
             attribute.name,

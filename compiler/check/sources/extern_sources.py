@@ -125,13 +125,13 @@ def _value(
     elif spec.value == "choice" and text is not None:
         if text in spec.choices:
             return text
-        session.report(codes.syntax.NotAChoice(place.at(node), spec.name, text, spec.choices))
+        session.report(codes.attributes.NotAChoice(place.at(node), spec.name, text, spec.choices))
         return None
     elif spec.value != "secret" and text is not None and text.strip():
         return text
     wanted = _WANTED.get(spec.value, "text")
     session.report(
-        codes.syntax.WrongValue(
+        codes.attributes.WrongValue(
             place.at(node), spec.name, wanted, form_of(node), choices=spec.choices, of=source
         )
     )

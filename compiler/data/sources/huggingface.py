@@ -22,7 +22,7 @@ _PARAMETERS = (
 def _check(checking: Checking, written: Written) -> ir.DataSource | None:
     repo, place = written.texts["repo"]
     if not _REPO.fullmatch(repo) or ".." in repo or len(repo) > 96:
-        checking.report(codes.syntax.NotOnTheHub(place, repo))
+        checking.report(codes.attributes.NotOnTheHub(place, repo))
         return None
     options: dict[str, JsonValue] = {spec.name: spec.default for spec in _PARAMETERS if spec.default}
     options |= {name: text for name, (text, _) in written.texts.items() if name != "repo"}

@@ -39,7 +39,7 @@ def _callable(checking: Checking, place: Location, module: Module, function: Fun
     missing = needed(function)
     if not missing and not isinstance(function, ast.AsyncFunctionDef):
         return True
-    checking.report(codes.types.NotForRows(place, module.heading(function), tuple(missing)))
+    checking.report(codes.externs.NotForRows(place, module.heading(function), tuple(missing)))
     return False
 
 

@@ -1,9 +1,10 @@
-"""Names every diagnostic code and what can be found under it, one file per hundred, or two where it is large: `shapes` has
-what came later of fields and their types (DS022 and DS036), and `demos` what is written in their examples.
+"""Names every diagnostic code and what can be found under it, one file per topic.
 
-Codes are `DSxxyy` and never reused: 01 syntax, 02 names, 03 types, 04 data, 05 metric, 06 optimizer
-and chain (066: values written out), 07 LM and budget, 08 project and gates. Below the entry of a code stand the findings that are
-reported under it, each with its words. A check names one as `codes.types.NoValue`: the file of its hundred is
+Codes are `DSxxyy` and never reused: 01 syntax (`syntax`; what stands in a block: `attributes`), 02 names, 03 types (`types`,
+`calls`, `externs`, `metric_calls`; media, aggregates), 04 data, 05 metric, 06 optimizer and chain (`optimizers`, `training_rows`,
+`chains`, `ensembles`; 066: `values` written out), 07 LM and budget, 08 project and gates. `shapes` has what came later of fields
+and their types (DS022 and DS036), `demos` what is written in their examples. Below the entry of a code stand the findings that
+are reported under it, each with its words. A check names one as `codes.types.NoValue`: the file of its topic is
 imported when the first of them is reported, since most files have no mistake.
 """
 
@@ -16,10 +17,16 @@ if TYPE_CHECKING:
 
     from . import (
         aggregates,
+        attributes,
+        calls,
+        chains,
         data,
         demos,
+        ensembles,
+        externs,
         habits,
         media,
+        metric_calls,
         metrics,
         models,
         names,
@@ -28,16 +35,23 @@ if TYPE_CHECKING:
         project,
         shapes,
         syntax,
+        training_rows,
         types,
         values,
     )
 
 __all__ = [
     "aggregates",
+    "attributes",
+    "calls",
+    "chains",
     "data",
     "demos",
+    "ensembles",
+    "externs",
     "habits",
     "media",
+    "metric_calls",
     "metrics",
     "models",
     "names",
@@ -46,6 +60,7 @@ __all__ = [
     "project",
     "shapes",
     "syntax",
+    "training_rows",
     "types",
     "values",
 ]

@@ -10,9 +10,10 @@ from ..record import Diagnostic, Label
 from ..spelling import closest
 from ..wording import did_you_mean, listed, quoted
 from .base import Code, Finding
+from .calls import UnknownField
 from .data import DataFault
 from .snippets import DATA, GRADED, METRIC, TICKETS, optimize
-from .types import Operand, UnknownField
+from .types import Operand
 
 
 def metric(body: str) -> str:

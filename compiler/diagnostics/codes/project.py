@@ -8,8 +8,8 @@ from ..record import Diagnostic, Label
 from ..spelling import closest
 from ..wording import did_you_mean
 from .base import Code, Finding
+from .calls import UnknownField
 from .snippets import METRIC, MODULE, TICKETS, optimize
-from .types import UnknownField
 
 EVAL = "eval ship { program = router; metric = right; data = tickets.test; "
 TUNED = METRIC + optimize("step demos = BootstrapFewShot()")

@@ -49,3 +49,47 @@ def optimize(*lines: str) -> str:
         + body
         + "}\n"
     )
+
+
+ASK = """\
+dspec 1
+
+lm mini { model = "openai/gpt-4o-mini" }
+signature Ask { "Answer the question."; input question: str; output answer: str; output sources: list[str] }
+module ask = Predict(Ask)
+"""
+
+
+def program(*lines: str, header: str = "program P(question: str) -> (answer: str)") -> str:
+    return ASK + header + " {\n" + "".join(f"  {line}\n" for line in lines) + "}\n"
+
+
+HEAD = 'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n'
+
+
+CALL = "let a = ask(question = question)"
+
+
+RETURN = "return answer = a.answer"
+
+PIPELINE = (
+    DATA
+    + """\
+module condense = Predict(sig(text -> gist))
+module decide = Predict(sig(gist -> topic))
+program Answer(text: str) -> (topic: str) {
+  let short = condense(text = text)
+  let last = decide(gist = short.gist)
+  return topic = last.topic
+}
+metric right(gold: tickets, pred: Answer) = gold.topic == pred.topic
+"""
+)
+
+
+def block(*lines: str) -> str:
+    return METRIC + optimize(*lines)
+
+
+def pipeline(*lines: str) -> str:
+    return PIPELINE + optimize(*lines).replace("program = router", "program = Answer")

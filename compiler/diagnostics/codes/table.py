@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-from . import (
-    aggregates,
-    data,
-    demos,
-    media,
-    metrics,
-    models,
-    names,
-    optimizers,
-    parameters,
-    project,
-    shapes,
-    syntax,
-    types,
-    values,
-)
+from importlib import import_module
+
+from . import __all__ as topics
 from .base import Code
 
-CODES: dict[str, Code] = {
+_FOUND = {
     entry.name: entry
-    for topic in (
-        syntax,
-        names,
-        types,
-        shapes,
-        demos,
-        aggregates,
-        media,
-        data,
-        metrics,
-        optimizers,
-        values,
-        models,
-        parameters,
-        project,
-    )
-    for entry in vars(topic).values()
+    for topic in topics
+    for entry in vars(import_module(f".{topic}", __package__)).values()
     if isinstance(entry, Code)
 }
+CODES: dict[str, Code] = dict(sorted(_FOUND.items()))

@@ -27,7 +27,7 @@ def check_search(session: Session, place: Place, written: ExternCall) -> bool:
     texts = [member for member in inputs.values() if member.type == STR]
     if len(inputs) != 1 or len(texts) != 1 or (wanted is not None and wanted.type != INT):
         session.report(
-            codes.types.TakesNoText(written.symbol.location, written.symbol.name, tuple(written.inputs))
+            codes.externs.TakesNoText(written.symbol.location, written.symbol.name, tuple(written.inputs))
         )
         return False
     result = written.result
@@ -38,7 +38,7 @@ def check_search(session: Session, place: Place, written: ExternCall) -> bool:
         node = place.declaration.returns
         at = written.symbol.location if node is None or isinstance(node, tuple) else place.at(node)
         given = "several values" if isinstance(result, Group) else spell(result)
-        session.report(codes.types.GivesNoRows(at, written.symbol.name, given))
+        session.report(codes.externs.GivesNoRows(at, written.symbol.name, given))
         return False
     return True
 
@@ -52,7 +52,7 @@ def check_index(session: Session, place: Place, written: ExternCall) -> SourceFo
         return SourceFound(None)
     ending = path.rpartition(".")[2]
     if not is_ending(ending):
-        session.report(codes.syntax.NotADataFile(place.at(node), path, tuple(endings())))
+        session.report(codes.attributes.NotADataFile(place.at(node), path, tuple(endings())))
         return SourceFound(None)
     source = ir.DataSource(kind=ending, path=relative)
     found = session.see(IndexQuestion(source=source))

@@ -12,10 +12,10 @@ from .web import check_web
 def _check(session: Session, place: Place, written: ExternCall) -> SourceFound:
     """A tool's server is either started by a command or reached by an address."""
     if not written.given & {"command", "url"}:
-        session.report(codes.types.NoServer(place.at(written.call.callee)))
+        session.report(codes.calls.NoServer(place.at(written.call.callee)))
         return SourceFound(None)
     if written.given >= {"command", "url"}:
-        session.report(codes.syntax.TwoServers(place.at(written.call)))
+        session.report(codes.attributes.TwoServers(place.at(written.call)))
         return SourceFound(None)
     return check_web(session, place, written)
 

@@ -54,16 +54,16 @@ def _compare(session: Session, place: Place, written: ExternCall, module: Module
     owner = f"{symbol.kind} `{symbol.name}`"
     if written.calls and CALL in inputs:
         at = inputs[CALL].location or symbol.location
-        session.report(codes.types.TakesNoCall(at, heading, input=True))
+        session.report(codes.externs.TakesNoCall(at, heading, input=True))
     elif written.calls and CALL not in by_name and CALL not in positional and arguments.kwarg is None:
-        session.report(codes.types.TakesNoCall(symbol.location, heading, input=False))
+        session.report(codes.externs.TakesNoCall(symbol.location, heading, input=False))
     for name, member in inputs.items():
         parameter = by_name.get(name)
         at = member.location or symbol.location
         if parameter is None:
             if arguments.kwarg is not None or name in positional:
                 continue
-            unknown = codes.types.NotTaken(at, owner, name, tuple(inputs), heading, tuple(by_name))
+            unknown = codes.externs.NotTaken(at, owner, name, tuple(inputs), heading, tuple(by_name))
             session.report(unknown)
             misspelt.update(unknown.near)
             continue
@@ -73,7 +73,7 @@ def _compare(session: Session, place: Place, written: ExternCall, module: Module
             types = () if symbol.kind == "metric" else place.declaration.parameters or ()
             node = next((one.type for one in types if one.name.text == name), None)
             session.report(
-                codes.types.PythonDiffers(
+                codes.externs.PythonDiffers(
                     place.at(node) if node is not None else at,
                     owner,
                     name,
@@ -87,7 +87,7 @@ def _compare(session: Session, place: Place, written: ExternCall, module: Module
     given = (*inputs, *misspelt, "self", *([CALL] if written.calls else ()))
     absent = tuple(name for name in by_name if name in required and name not in given)
     if absent or positional:
-        session.report(codes.types.TakesMore(symbol.location, heading, absent, positional))
+        session.report(codes.externs.TakesMore(symbol.location, heading, absent, positional))
 
 
 def _compare_result(
@@ -99,7 +99,7 @@ def _compare_result(
     if written.symbol.kind == "metric":
         if not (kind in (ANY, BOOL) or is_number(kind) or isinstance(kind, DictOf)):
             at, gives = place.at(written.call), module.place(function.returns or function)
-            session.report(codes.types.GivesNoScore(at, spell(kind), gives, module.heading(function)))
+            session.report(codes.externs.GivesNoScore(at, spell(kind), gives, module.heading(function)))
         return
     if kind == ANY or function.returns is None or (node is None and not isinstance(result, Group)):
         return
@@ -111,7 +111,7 @@ def _compare_result(
     if fits:
         return
     session.report(
-        codes.types.PythonDiffers(
+        codes.externs.PythonDiffers(
             place.at(node) if node is not None and not isinstance(node, tuple) else written.symbol.location,
             f"{written.symbol.kind} `{written.symbol.name}`",
             "",
