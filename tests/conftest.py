@@ -19,10 +19,10 @@ settings.load_profile("same")
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if os.environ.get("DSPEC_DEEP") or config.option.markexpr:
         return
-    slow = [one for one in items if one.get_closest_marker("slow")]
+    slow = {one for one in items if one.get_closest_marker("slow")}
     if slow and len(slow) < len(items):  # whoever names slow tests alone means them
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [one for one in items if one not in set(slow)]
+        config.hook.pytest_deselected(items=list(slow))
+        items[:] = [one for one in items if one not in slow]
 
 
 @pytest.fixture(scope="session", autouse=True)

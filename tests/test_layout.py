@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,15 +28,46 @@ def python_files(room: str) -> list[Path]:
     return sorted((ROOT / room).rglob("*.py"))
 
 
-def imported_modules(path: Path) -> set[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    names: set[str] = set()
+@dataclass
+class Written:
+    """What the tests ask of a file, from one walk through it."""
+
+    imports: list[ast.Import] = field(default_factory=list[ast.Import])
+    imports_from: list[ast.ImportFrom] = field(default_factory=list[ast.ImportFrom])
+    called: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+    """Names of what is called by a name alone, with the line."""
+    texts: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+    """Texts in quotes, with the line; docstrings are none."""
+    classes: list[str] = field(default_factory=list[str])
+    """Of the module itself."""
+
+
+@cache
+def written(path: Path) -> Written:
+    tree, found = ast.parse(path.read_text(encoding="utf-8")), Written()
+    docstrings: set[ast.expr] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module)
-    return names
+        match node:
+            case ast.Import():
+                found.imports.append(node)
+            case ast.ImportFrom():
+                found.imports_from.append(node)
+            case ast.Expr():
+                docstrings.add(node.value)
+            case ast.Call(func=ast.Name(id=name)):
+                found.called.append((name, node.lineno))
+            case ast.Constant(value=str(text)) if node not in docstrings:
+                found.texts.append((text, node.lineno))
+            case _:
+                pass
+    found.classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    return found
+
+
+def imported_modules(path: Path) -> set[str]:
+    file = written(path)
+    names = {alias.name for node in file.imports for alias in node.names}
+    return names | {node.module for node in file.imports_from if node.module and not node.level}
 
 
 def modules_after(statement: str) -> set[str]:
@@ -100,9 +133,8 @@ def test_nothing_unpickles_evaluates_or_renders_unsandboxed() -> None:
     for room in ROOMS:
         for path in python_files(room):
             assert not banned & imported_modules(path), path
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                    assert node.func.id not in {"eval", "exec", "Environment"}, f"{path}:{node.lineno}"
+            for name, line in written(path).called:
+                assert name not in {"eval", "exec", "Environment"}, f"{path}:{line}"
 
 
 def module_of(path: Path) -> str:
@@ -117,20 +149,18 @@ def imports_of(name: str) -> set[str]:
     """The modules of ours that a module names in any import: in functions and for type checkers alone, too."""
     path = MODULES[name]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            found.update(
-                full if (full := f"{base}.{alias.name}") in MODULES else base for alias in node.names
-            )
+    found = {alias.name for node in written(path).imports for alias in node.names}
+    for node in written(path).imports_from:
+        above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+        base = ".".join([*above, *([node.module] if node.module else [])])
+        found.update(full if (full := f"{base}.{alias.name}") in MODULES else base for alias in node.names)
     return found & set(MODULES) - {name}
 
 
-IMPORTS = {name: imports_of(name) for name in MODULES}
+@cache
+def imports() -> dict[str, set[str]]:
+    """Every module, with those of ours that it imports."""
+    return {name: imports_of(name) for name in MODULES}
 
 
 def circles(graph: dict[str, set[str]]) -> set[str]:
@@ -149,7 +179,7 @@ def circles(graph: dict[str, set[str]]) -> set[str]:
 
 
 def test_no_imports_go_round_in_a_circle() -> None:
-    assert circles(IMPORTS) == set()
+    assert circles(imports()) == set()
 
 
 def room_of(name: str) -> str:
@@ -157,9 +187,12 @@ def room_of(name: str) -> str:
     return name.replace("dspec.compiler.cli", "dspec.cli", 1)
 
 
-PLACES = {room_of(name): {room_of(need) for need in needs} for name, needs in IMPORTS.items()}
 FOLDERS = sorted(
-    {".".join(name.split(".")[:depth]) for name in PLACES for depth in range(1, name.count(".") + 1)}
+    {
+        ".".join(name.split(".")[:depth])
+        for name in map(room_of, MODULES)
+        for depth in range(1, name.count(".") + 1)
+    }
 )
 
 
@@ -168,7 +201,8 @@ def test_what_stands_in_a_folder_is_in_an_order(folder: str) -> None:
     """The files and folders in it, each with all that is inside: every one imports only those below it."""
     depth = folder.count(".") + 2
     graph: dict[str, set[str]] = {}
-    for name, needs in PLACES.items():
+    for module, imported in imports().items():
+        name, needs = room_of(module), map(room_of, imported)
         if name.startswith(f"{folder}."):
             inside = {".".join(need.split(".")[:depth]) for need in needs if need.startswith(f"{folder}.")}
             graph.setdefault(".".join(name.split(".")[:depth]), set()).update(inside)
@@ -189,18 +223,15 @@ def test_no_pattern_repeats_a_group_possessively() -> None:
     """Up to Python 3.11.2 `(…)*+` keeps what its last, failed round took: a text is read differently there."""
     possessive = re.compile(r"\)(?:[*+?]|\{[\d,]+\})\+")
     for path in MODULES.values():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-                assert "(?" not in node.value or not possessive.search(node.value), f"{path}:{node.lineno}"
+        for text, line in written(path).texts:
+            assert "(?" not in text or not possessive.search(text), f"{path}:{line}"
 
 
 def test_a_class_has_a_name_of_its_own() -> None:
     """Public classes, across all rooms: one name for one thing."""
     places: dict[str, list[str]] = {}
     for name, path in MODULES.items():
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                places.setdefault(node.name, []).append(name)
+        for found in written(path).classes:
+            if not found.startswith("_"):
+                places.setdefault(found, []).append(name)
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
