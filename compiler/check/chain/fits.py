@@ -207,7 +207,7 @@ def check_steps_fit(
             session.report(codes.training_rows.NoVal(at, spec.name, train.location, parts))
         elif val.overlaps(train):
             chosen = True
-            session.report(codes.optimizers.ValIsTrain(val.location, spec.name, train.location, parts))
+            session.report(codes.training_rows.ValIsTrain(val.location, spec.name, train.location, parts))
     if scored and not val_named and train is not None and not chosen:
         _only_train(session, chain, train)
 

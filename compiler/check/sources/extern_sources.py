@@ -11,7 +11,7 @@ from dspec.runtime.schema.types import JsonValue, Type
 
 from ...data.sources.base import SourceParameter
 from ...diagnostics import codes
-from ...diagnostics.codes.syntax import Wanted
+from ...diagnostics.codes.attributes import Wanted
 from ..names.names import resolve
 from ..session import Place, Session
 from ..shape.arguments import match_arguments
