@@ -61,7 +61,7 @@ def _forked(arguments: list[str], folder: Path, given: str, environment: dict[st
         read.write(given.encode())
         read.seek(0)
         streams = [one.fileno() for one in (read, out, err)]
-        code = _forks().start(arguments, folder, environment, streams).wait(TOO_LONG)
+        code = forks().start(arguments, folder, environment, streams).wait(TOO_LONG)
         texts: list[str] = []
         for one in (out, err):
             one.seek(0)
@@ -70,7 +70,7 @@ def _forked(arguments: list[str], folder: Path, given: str, environment: dict[st
 
 
 @cache
-def _forks() -> Forks:
+def forks() -> Forks:
     """One server for a whole run of tests."""
     forks = Forks().__enter__()
     atexit.register(forks.__exit__)

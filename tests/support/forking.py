@@ -110,6 +110,10 @@ def _run(arguments: list[str], folder: str, environment: dict[str, str], streams
         os.dup2(stream, number)
     for stream in {nothing, *streams}:
         os.close(stream)
+    # As an interpreter opens them: what a stream is, a terminal for one, is looked at then.
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = [str(SCRIPT), *arguments]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import select
-import subprocess
 import time
 from pathlib import Path
 
-from dspc import TOO_LONG, Result
-from forking import SCRIPT
+from dspc import TOO_LONG, Result, forks
 
 
 def on_terminal(
@@ -21,9 +19,7 @@ def on_terminal(
     whole = {**clean, "COLUMNS": "110", "NO_COLOR": "1", "TERM": "xterm", **environment}
     main, side = os.openpty()
     try:
-        process = subprocess.Popen(
-            [str(SCRIPT), *map(str, arguments)], cwd=cwd, stdin=side, stdout=side, stderr=side, env=whole
-        )
+        process = forks().start(list(map(str, arguments)), cwd, whole, [side] * 3)
     finally:
         os.close(side)
     shown, ends = b"", time.monotonic() + TOO_LONG
