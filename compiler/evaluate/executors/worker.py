@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from dspec.runtime.models.calls import Completion, Purse
 from dspec.runtime.models.protocol import Answering, Request, ToolAnswer, ToolUse, Transport
@@ -31,7 +31,7 @@ from dspec.runtime.tools.files import inside
 from dspec.runtime.tools.table import SOURCES
 
 from ..meter import PaidMeter, metered
-from ..store import RunResult, runtime_fingerprint
+from ..store import runtime_fingerprint
 from . import wire
 from .peer import Peer
 
@@ -142,12 +142,12 @@ class Worker:
         inputs: Row,
         sample: int,
         temperature: float | None,
-    ) -> RunResult:
+    ) -> Any:
         program = self._programs[key]
         if hidden is not None and program.neighbours is not None:
             program = program.model_copy(update={"neighbours": program.neighbours.hiding(hidden)})
         meter = PaidMeter(_Asking(self._peer, number, self._answering, self._numbers), None, urgent=False)
-        return await metered(program, inputs, meter, sample=sample, temperature=temperature)
+        return to_builtins(await metered(program, inputs, meter, sample=sample, temperature=temperature))
 
     async def _attempt(self, number: int, request: list[Any]) -> Any:
         return wire.answer_out(await self._transports[number].complete(wire.request_in(request)))
