@@ -59,6 +59,7 @@ from .scoring import MAX_ERRORS, MetricError, Verdict, score_row
 from .shares import nothing
 from .store import UNANSWERED, ProgramKey, RunResult, Store
 from .tasks import Halt, together
+from .toolfailures import ToolFailures
 from .turns import RunUse, Slots, Turn, Turns
 from .votes import Run, Votes
 
@@ -106,6 +107,8 @@ class Evaluator:
         """The rows on which the metric may fail: at the last of them the evaluation ends."""
         self.failed: dict[int, str] = {}
         """Rows that scored 0 because the metric failed on them, each with the first reason."""
+        self.tools = ToolFailures()
+        """Of the runs that were counted."""
         self._wall = wall
         self._on_error = on_error
         self._report = report
@@ -595,6 +598,8 @@ class Evaluator:
         for purpose, key, result, mine in uses:
             if mine or self._claim(key):
                 self.spent.add(purpose, result.spent, result.flaws)
+                if purpose in ("task", "teacher"):
+                    self.tools.add(result.trace)
 
     def _key(
         self,
