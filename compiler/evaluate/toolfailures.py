@@ -33,4 +33,7 @@ class ToolFailures:
         for tool in sorted(self._reasons):
             reasons = self._reasons[tool]
             reason = min(reasons, key=lambda one: (-reasons[one], one))
-            yield f"`{tool}` failed in {reasons.total():,} of {plural(self._calls[tool], 'call')}", short(reason)
+            yield (
+                f"`{tool}` failed in {reasons.total():,} of {plural(self._calls[tool], 'call')}",
+                short(reason),
+            )
