@@ -7,7 +7,7 @@
     python3 dev.py lint            ruff: rules and formatting
     python3 dev.py fix             ruff: apply what it can
     python3 dev.py types           pyright, strict
-    python3 dev.py bench [NAME]    the benchmarks in bench/
+    python3 dev.py bench [NAME]    the benchmarks in bench/ (options go to them: bench batch --rows 10000)
     python3 dev.py build           wheel and sdist into dist/
     python3 dev.py release X.Y.Z   check, build twice, try out and tag a version; nothing is pushed
     python3 dev.py vsix            the extension for VS Code into dist/ (needs Node.js 20 or newer and npm)
@@ -143,10 +143,12 @@ def types(_: list[str]) -> None:
 
 
 def bench(arguments: list[str]) -> None:
-    names = arguments or sorted(path.stem for path in (ROOT / "bench").glob("*.py"))
+    """Those that are named; what follows, from the first option on, is said to each."""
+    first = next((place for place, one in enumerate(arguments) if one.startswith("-")), len(arguments))
+    names = arguments[:first] or sorted(path.stem for path in (ROOT / "bench").glob("*.py"))
     for name in names:
         print(f"\n== {name}", flush=True)
-        run(PYTHON, ROOT / "bench" / f"{name}.py")
+        run(PYTHON, ROOT / "bench" / f"{name}.py", *arguments[first:])
 
 
 def build(_: list[str]) -> None:

@@ -137,7 +137,10 @@ def main() -> None:
     )
     print(f"  raw aiohttp {rows / seconds:8,.0f} rows/s{cpu * 1000 / rows:8.3f} ms CPU{memory:8.1f} MiB")
     print(f"  dspc batch  {rows / ours:8,.0f} rows/s{took * 1000 / rows:8.3f} ms CPU{most:8.1f} MiB")
-    print(f"  rate {seconds / ours:.2f} × raw (bar: ≥ 0.70), memory (bar: ≤ 150 MiB), ", end="")
+    print(
+        f"  rate {seconds / ours:.2f} × raw (bar: ≥ 0.70), CPU {took / cpu:.2f} × raw, memory (bar: ≤ 150 MiB), ",
+        end="",
+    )
     print(f"{requests - rows} requests repeated (bar: ≤ {given.kills * given.width}); every row once")
 
 

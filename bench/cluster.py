@@ -1,4 +1,4 @@
-"""CPU of one evaluation: in this process, and on workers of Ray (`--engine ray`).
+"""CPU of one evaluation: in this process, and on workers of Ray (`--engine ray`), beside raw aiohttp that makes the same calls.
 
     python bench/cluster.py [--rows 2000] [--width 64] [--workers 2] [--latency 0.02] [--rounds 3]
 
@@ -19,6 +19,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+import aiohttp
+
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.executors.driver import Workers
 from dspec.compiler.evaluate.executors.on_ray import on_ray
@@ -27,6 +29,7 @@ from dspec.compiler.evaluate.store import Store
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.models.transports import Mode
+from dspec.runtime.running.asking import exchange
 from dspec.runtime.schema.program import LM, Demo, Program
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
@@ -36,6 +39,7 @@ from scripted import classifier, exact, rows
 from server import spawned
 
 TICK = os.sysconf("SC_CLK_TCK")
+RAW, HERE = "raw aiohttp", "this process"
 
 
 class Cost(NamedTuple):
@@ -93,6 +97,36 @@ async def measured(made: Program, count: int, width: int, mode: Mode, workers: W
             return Cost(*(1000 * one / count for one in (cpu, others() - before, wall)))
 
 
+async def raw(made: Program, url: str, count: int, width: int) -> Cost:
+    """The same calls by aiohttp alone: what no evaluation can be below, wherever it is made."""
+    lm = made.lms["fake"]
+    bodies = [
+        {
+            "model": lm.model.partition("/")[2],
+            "messages": [
+                {"role": one.role, "content": one.content}
+                for one in exchange(made, "ask", row.inputs, {"label": "L1"})[:-1]
+            ],
+        }
+        for row in rows(count)
+    ]
+    left = iter(bodies)
+
+    async def work(session: aiohttp.ClientSession) -> None:
+        for body in left:
+            async with session.post(f"{url}/chat/completions", json=body) as response:
+                assert (await response.json())["choices"]
+
+    connector = aiohttp.TCPConnector(limit=width)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        cpu, wall = time.process_time(), time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(width):
+                group.create_task(work(session))
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return Cost(1000 * cpu / count, 0.0, 1000 * wall / count)
+
+
 async def rounds(flags: argparse.Namespace) -> dict[tuple[str, str], list[Cost]]:
     found: dict[tuple[str, str], list[Cost]] = {}
     ways: list[tuple[str, Mode, int, int]] = [
@@ -105,7 +139,11 @@ async def rounds(flags: argparse.Namespace) -> dict[tuple[str, str], list[Cost]]
             await asyncio.sleep(0.05)
         for number in range(flags.rounds):
             for name, mode, shots, count in ways:
-                for where, made_by in (("this process", None), ("Ray's workers", workers)):
+                if mode == "lean":
+                    with spawned("--answer", "L1", "--latency", str(flags.latency)) as url:
+                        cost = await raw(program(url, shots), url, count, flags.width)
+                    found.setdefault((name, RAW), []).append(cost)
+                for where, made_by in ((HERE, None), ("Ray's workers", workers)):
                     text = f"[[ ## label ## ]]\nL1\n\nround {number}"
                     with spawned("--answer", text, "--latency", str(flags.latency)) as url:
                         cost = await measured(program(url, shots), count, flags.width, mode, made_by)
@@ -131,13 +169,21 @@ def main() -> None:
     print(f"{flags.rows} evaluations of one call, {flags.width} in flight, {flags.workers} workers")
     print(
         f"{'':20}{'':16}{'driver':>9}{'others':>9}{'in all':>9}{'driver ×':>10}{'in all ×':>10}{'wall ms':>9}"
+        f"{'in all × raw':>14}{'wall × raw':>12}"
     )
     for (name, where), costs in found.items():
         least = Cost(*map(min, zip(*costs, strict=True)))
-        base = Cost(*map(min, zip(*found[name, "this process"], strict=True)))
+        base = Cost(*map(min, zip(*found[name, HERE], strict=True)))
+        limit = found.get((name, RAW))
+        least_of_all = None if limit is None else Cost(*map(min, zip(*limit, strict=True)))
         print(
             f"{name:20}{where:16}{least.driver:9.3f}{least.others:9.3f}{least.total:9.3f}"
             f"{least.driver / base.driver:10.2f}{least.total / base.total:10.2f}{least.wall:9.3f}"
+            + (
+                ""
+                if least_of_all is None
+                else f"{least.total / least_of_all.total:14.2f}{least.wall / least_of_all.wall:12.2f}"
+            )
         )
 
 

@@ -109,8 +109,17 @@ def test_there_is_an_old_file_of_every_format() -> None:
 def test_what_is_newer_is_refused_by_name(tmp_path: Path) -> None:
     plain = json.loads((OLD / "artifacts" / "locked.dspc.json").read_bytes())
     plain["provenance"]["sorcery"] = 1
-    with pytest.raises(ArtifactError, match=r"provenance\.sorcery"):
+    plain["provenance"]["toolchain"] = "dspc 9.1"
+    with pytest.raises(ArtifactError) as refused:
         parse_artifact(json.dumps(plain).encode())
+    assert refused.value.message == (
+        "provenance.sorcery: this version of dspec knows no such member; the file says that dspc 9.1 wrote it"
+    )
+    assert "upgrade dspec" in refused.value.help
+    plain["provenance"]["toolchain"] = "\x1b[2J"
+    with pytest.raises(ArtifactError) as refused:
+        parse_artifact(json.dumps(plain).encode())
+    assert refused.value.message == "provenance.sorcery: this version of dspec knows no such member"
     plain["format"] = 2
     with pytest.raises(ArtifactError, match="has format 2, and this version of dspec reads format 1"):
         parse_artifact(json.dumps(plain).encode())

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ..compile.pipeline import Compiled
     from ..compile.selection import LastWord
     from ..evaluate.meter import Account
+    from ..evaluate.outcomes import Evaluation
     from ..optimizers.base import StepResult
 
 
@@ -196,7 +197,10 @@ def _draw_failures(console: Console, evaluation: EvalResult) -> None:
     program = evaluation.program
     unusable = program.failures - program.unanswered - program.metric_failures
     if unusable:
-        console.print(f"  {plural(unusable, 'row')} without a usable answer (scored 0)")
+        console.print(
+            f"  {plural(unusable, 'row')} without a usable answer (scored 0); the first: {_first_unusable(program)}",
+            markup=False,
+        )
     for count, what, reasons in (
         (program.unanswered, "without any answer", (row.reason for row in program.rows if row.unanswered)),
         (
@@ -210,6 +214,12 @@ def _draw_failures(console: Console, evaluation: EvalResult) -> None:
                 f"  {plural(count, 'row')} {what} (scored 0, as `on_error` says); the first: {next(reasons)}",
                 markup=False,
             )
+
+
+def _first_unusable(program: Evaluation) -> str | None:
+    """Why the first row has no outputs that has an answer, or a tool that gave none."""
+    unusable = (row for row in program.rows if not (row.unanswered or row.metric_failed))
+    return next((row.reason for row in unusable if row.reason is not None), None)
 
 
 def draw_flaws(console: Console, head: str, flaws: Flaws) -> None:

@@ -633,7 +633,8 @@ class Ran:
         corrected = self._corrected(verdict)
         self._notes += self._seen()
         self._notes += self._described()
-        self._notes += (f"{note}; for example: {reason}" for note, reason in self._zeros())
+        zeros = (*self._zeros(), *self._evaluator.tools.told())
+        self._notes += (f"{note}; for example: {reason}" for note, reason in zeros)
         return Built(
             artifact=self._artifact(corrected),
             status=self._status,

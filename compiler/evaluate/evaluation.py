@@ -23,6 +23,7 @@ import copy
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from dspec.runtime.errors import (
@@ -37,11 +38,12 @@ from dspec.runtime.errors import (
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Message, Request
 from dspec.runtime.running.execute import run as run_once
+from dspec.runtime.running.replaying import replayed, straight
 from dspec.runtime.running.vectors import read_vector
 from dspec.runtime.schema.ensemble import Ensemble, Runnable
 from dspec.runtime.schema.program import LM, Program, digest
 from dspec.runtime.schema.types import Row
-from dspec.runtime.schema.usage import Spent, pico
+from dspec.runtime.schema.usage import Flaws, Spent, pico
 from dspec.runtime.values.values import short
 
 from .. import ir
@@ -57,6 +59,7 @@ from .scoring import MAX_ERRORS, MetricError, Verdict, score_row
 from .shares import nothing
 from .store import UNANSWERED, ProgramKey, RunResult, Store
 from .tasks import Halt, together
+from .toolfailures import ToolFailures
 from .turns import RunUse, Slots, Turn, Turns
 from .votes import Run, Votes
 
@@ -64,6 +67,10 @@ __all__ = ["Attempt", "Evaluation", "Evaluator", "RowResult"]
 
 Result = TypeVar("Result")
 
+_WITHOUT = 8
+"""So many rows in a row without a kept answer, and the others are run as if none had one."""
+_REPLAYED_AT_ONCE = 64
+"""Rows whose answers are kept before others get a turn."""
 _BEGUN_AT_ONCE = 8
 """Rows begun before those at work get a turn: the first calls are on their way while the prompts of later ones are made."""
 
@@ -100,6 +107,8 @@ class Evaluator:
         """The rows on which the metric may fail: at the last of them the evaluation ends."""
         self.failed: dict[int, str] = {}
         """Rows that scored 0 because the metric failed on them, each with the first reason."""
+        self.tools = ToolFailures()
+        """Of the runs that were counted."""
         self._wall = wall
         self._on_error = on_error
         self._report = report
@@ -175,6 +184,7 @@ class Evaluator:
             rows, self.max_errors, label, self._report, told, must_read=must_read, nothing=self._nothing
         )
         self._report(ScoringStarted(label, len(rows)))
+        await self._replay(program, rows, keys, known)
         for place, key in enumerate(keys):
             if key in known:
                 results.uses[place].append(RunUse("task", key, known[key], own[place]))
@@ -190,6 +200,33 @@ class Evaluator:
             return await self._scored(rows[place], result, turn)
 
         return await self._in_turn(pending, one, results)
+
+    async def _replay(
+        self, program: Program, rows: Sequence[Example], keys: Sequence[bytes], known: dict[bytes, RunResult]
+    ) -> None:
+        """Adds to the `known` runs those that take kept answers alone: a whole run, with its task and its turn, costs three
+        times as much. Where many rows in a row have none, there are hardly more: it is given up."""
+        way = straight(program)
+        if way is None:
+            return
+        lacking = {key: row.inputs for key, row in zip(keys, rows, strict=True) if key not in known}
+        outcomes = replayed(
+            way, lacking.values(), self._engine.kept, used=partial(self._engine.replayed, way.lm)
+        )
+        without = 0
+        for count, (key, outcome) in enumerate(zip(lacking, outcomes, strict=True), 1):
+            if outcome is None:
+                without += 1
+                if without == _WITHOUT:
+                    return
+                continue
+            without = 0
+            flaws = sum((step.flaws for step in outcome.trace), Flaws())
+            known[key] = result = RunResult.of(outcome.outputs, outcome.trace, None, outcome.used, flaws)
+            self._store.put(key, result)
+            self._made.add(key)
+            if count % _REPLAYED_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def _evaluate_votes(
         self, ensemble: Ensemble, rows: Sequence[Example], label: str, told: Told | None
@@ -561,6 +598,8 @@ class Evaluator:
         for purpose, key, result, mine in uses:
             if mine or self._claim(key):
                 self.spent.add(purpose, result.spent, result.flaws)
+                if purpose in ("task", "teacher"):
+                    self.tools.add(result.trace)
 
     def _key(
         self,

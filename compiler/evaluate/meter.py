@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from dspec.runtime.errors import AnswerError, EvaluationError, ProviderError
+from dspec.runtime.errors import AnswerError, EvaluationError, ProviderError, ToolFailed
 from dspec.runtime.models.calls import Completion, Purse
 from dspec.runtime.models.protocol import Answering, Request, ToolAnswer
 from dspec.runtime.running.execute import run
@@ -147,7 +147,10 @@ async def metered(
         except (AnswerError, EvaluationError) as failure:
             error = (type(failure).__name__, failure.message)
             flaws = failure.flaws or Flaws()
-            return RunResult.of(None, (), error, spent_on(answers), flaws, set_aside=meter.set_aside)
+            # Of a run without outputs nothing is learned, and how far others of its calls came is a matter of time. The one of a
+            # tool that ended it comes last.
+            ended = failure.trace[-1:] if isinstance(failure, ToolFailed) else ()
+            return RunResult.of(None, ended, error, spent_on(answers), flaws, set_aside=meter.set_aside)
         except ProviderError as failure:
             failure.spent = spent_on(answers)
             raise

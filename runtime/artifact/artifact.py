@@ -32,6 +32,7 @@ from .strict import MAX_VALUES, REMEDY, VALUE_MARKS, strict_json
 from .tuned import WeightsFolder, find_weights, remove_other_weights, write_weights
 
 FORMAT = 1
+NEWER = "upgrade dspec to the version that wrote it, or compile it again with this one"
 MAX_BYTES = 16 * 1024 * 1024
 MAX_INDEX = 12_000_000
 """The rows of indexes stand in the artifact itself up to so many characters in all; more go to files beside it."""
@@ -395,7 +396,7 @@ def parse_artifact(
         number = _line(plain["format"])[:40]
         raise ArtifactError(
             f"has format {number}, and this version of dspec reads format {FORMAT}",
-            help="upgrade dspec to the version that wrote it, or compile it again with this one",
+            help=NEWER,
         )
     if plain.get("kind", "program") not in get_args(Kind):
         raise ArtifactError(
@@ -408,7 +409,12 @@ def parse_artifact(
     except ValidationError as error:
         first, *others = error.errors(include_url=False, include_input=False, include_context=False)
         more = f" (and {len(others)} more)" if others else ""
-        where = _path(first["loc"], strict_json(data))
+        plain = strict_json(data)
+        where = _path(first["loc"], plain)
+        if first["type"] == "extra_forbidden":
+            raise ArtifactError(
+                f"{where}: this version of dspec knows no such member{more}{_said_writer(plain)}", help=NEWER
+            ) from None
         raise ArtifactError(f"{where}: {first['msg'].lower()}{more}", help=REMEDY) from None
     if artifact.kind != kind_of(artifact.program):
         raise ArtifactError(f"kind: is {artifact.kind!r}, and `program` is not", help=REMEDY)
@@ -421,6 +427,14 @@ def parse_artifact(
         raise ArtifactError(fault, help=REMEDY)
     candidates = [_checked(artifact, place, keys_given) for place in range(len(artifact.candidates))]
     return artifact.model_copy(update={"candidates": tuple(candidates)}) if candidates else artifact
+
+
+def _said_writer(plain: JsonValue) -> str:
+    """What a file says of who wrote it."""
+    origin = plain.get("provenance") if isinstance(plain, dict) else None
+    writer = origin.get("toolchain") if isinstance(origin, dict) else None
+    said = isinstance(writer, str) and writer and writer.isprintable()
+    return f"; the file says that {writer[:40]} wrote it" if said else ""
 
 
 def _checked(artifact: Artifact, place: int, keys_given: Callable[[str], bool]) -> KeptCandidate:

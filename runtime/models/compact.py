@@ -6,7 +6,6 @@ Not for what is compared or read by people: `program.canonical` has one text for
 from __future__ import annotations
 
 import json
-from dataclasses import fields, is_dataclass
 from typing import cast
 
 import msgspec
@@ -16,7 +15,7 @@ from ..schema.types import JsonValue
 
 
 def compact(value: object) -> bytes:
-    """Plain values, and dataclasses of them, as JSON. Raises ValueError for what JSON cannot say.
+    """Plain values as JSON, and structs of them, which take the slow way. Raises ValueError for what JSON cannot say.
 
     Pydantic's encoder takes a fifth of the time of the standard library's. It has no word for half of a surrogate
     pair, and writes NaN, which is no JSON: what may hold either goes the slow way, which escapes the one and refuses
@@ -40,6 +39,6 @@ def read_compact(text: str | bytes) -> JsonValue:
 
 
 def _plain(value: object) -> dict[str, object]:
-    if not is_dataclass(value):
+    if not isinstance(value, msgspec.Struct):
         raise ValueError(f"{type(value).__name__} has no JSON")
-    return {field.name: getattr(value, field.name) for field in fields(value)}
+    return msgspec.structs.asdict(value)

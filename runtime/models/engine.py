@@ -193,8 +193,7 @@ class Engine:
         if flight is None:
             if self._ledger is not None and (answer := self._ledger.get(key)) is not None:
                 answer = prices.at_price(answer, request.lm)
-                self.tally.replayed += 1
-                self._tell("replayed", request.lm, answer=answer)
+                self.replayed(request.lm, answer)
                 self._hits += 1
                 if self._hits % _HITS_BETWEEN_YIELDS == 0:
                     await asyncio.sleep(0)
@@ -223,6 +222,16 @@ class Engine:
             self.tally.shared += 1
             self._tell("shared", request.lm, answer=answer)
         return Completion(answer, source)
+
+    def kept(self, keys: Sequence[bytes]) -> dict[bytes, Answer]:
+        """Those of a few hundred answers that are in the ledger, for whoever needs nothing else. Raises ConfigurationError when
+        it is unusable."""
+        return {} if self._ledger is None else self._ledger.get_all(keys)
+
+    def replayed(self, lm: LM, answer: Answer) -> None:
+        """Counts and tells an answer that came from the ledger."""
+        self.tally.replayed += 1
+        self._tell("replayed", lm, answer=answer)
 
     @property
     def stopped(self) -> bool:

@@ -27,7 +27,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -139,14 +139,18 @@ class Ledger:
         """The stored answer, or None if there is none that can be trusted."""
         return self._read(self._reader, key)
 
-    def get_beside(self, key: bytes) -> Answer | None:
-        """The same, from any thread; None once the ledger is closed. Raises ConfigurationError."""
+    def get_all(self, keys: Sequence[bytes]) -> dict[bytes, Answer]:
+        """Those of a few hundred answers that are stored, in the time of some. Raises ConfigurationError."""
+        return self._read_all(self._reader, keys)
+
+    def get_all_beside(self, keys: Sequence[bytes]) -> dict[bytes, Answer]:
+        """The same, from any thread; none once the ledger is closed. Raises ConfigurationError."""
         with self._beside_lock:
             if self._closed:
-                return None
+                return {}
             if self._beside is None:
                 self._beside = open_database(self.path)
-            return self._read(self._beside, key)
+            return self._read_all(self._beside, keys)
 
     async def put(self, key: bytes, model: str, answer: Answer) -> Answer:
         """Returns when the answer is on disk: `answer`, or the one that was there before it.
@@ -229,22 +233,26 @@ class Ledger:
         self.close()
 
     def _read(self, connection: sqlite3.Connection, key: bytes) -> Answer | None:
+        return self._read_all(connection, (key,)).get(key)
+
+    def _read_all(self, connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Answer]:
+        marks = ",".join("?" * len(keys))
+        query = f"SELECT key, body, seal FROM answers WHERE key IN ({marks}) AND (unusable IS NULL OR unusable = ?)"  # noqa: S608
         try:
-            row = connection.execute(
-                "SELECT body, seal FROM answers WHERE key = ? AND (unusable IS NULL OR unusable = ?)",
-                (key, self._attempt or None),
-            ).fetchone()
+            rows = connection.execute(query, (*keys, self._attempt or None)).fetchall()
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if isinstance(error, sqlite3.OperationalError) and "decode" not in str(error).lower():
                 raise unusable(self.path, error) from error
-            row = (None, None)
-        if row is None:
-            return None
-        body, sealed = row
-        if isinstance(body, str) and sealed == seal(key, body):
-            return load(body)
-        self.damaged += 1
-        return None
+            if len(keys) > 1:  # it is one of them, and the others are sound
+                return {key: answer for key in keys if (answer := self._read(connection, key)) is not None}
+            rows = [(keys[0], None, None)]
+        found: dict[bytes, Answer] = {}
+        for key, body, sealed in rows:
+            if isinstance(body, str) and sealed == seal(key, body):
+                found[key] = load(body)
+            else:
+                self.damaged += 1
+        return found
 
     def _write_all(self) -> None:
         more = True

@@ -99,7 +99,9 @@ class KeptAsking:
     Raises ConfigurationError as `ask` does where the program lacks its model, or the model its address.
     """
 
-    def __init__(self, program: Program, predictor: Predictor, lm: LM, temperature: float | None) -> None:
+    def __init__(
+        self, program: Program, predictor: Predictor, lm: LM, sample: int, temperature: float | None
+    ) -> None:
         self._manner = manner = _manner_of(Same(lm), Same(predictor), False)
         self._predictor, self._records = predictor, program.records
         self._frame = manner.layout.frame(manner.told, program.records)
@@ -107,6 +109,7 @@ class KeptAsking:
             Request(
                 lm=lm,
                 messages=self._frame.before,
+                sample=sample,
                 temperature=temperature,
                 response_format=manner.layout.response_format(manner.told, program.records, lm),
                 reasoning=manner.told is not predictor,

@@ -12,7 +12,6 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import replace as dataclass_replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -192,7 +191,7 @@ def _recorded(session: ProgramRun, entry: TraceStep, messages: Sequence[Message]
     if session.recording is None:
         return entry
     calls = tuple(session.recording.calls)
-    return dataclass_replace(
+    return replace(
         entry,
         attempts=len(calls),
         exchange=_exchange(messages),
@@ -231,7 +230,7 @@ async def _call(
     entry = TraceStep(step, "", arguments, {}, 0, answer.notes, tool=key)
     if session.recording is not None:
         seconds = time.perf_counter() - began
-        entry = dataclass_replace(entry, began=began - session.recording.origin, seconds=seconds)
+        entry = replace(entry, began=began - session.recording.origin, seconds=seconds)
     what = "the function of the module" if function else "the tool"
     value: JsonValue = None
     error, undeclared = answer.error, answer.undeclared
@@ -244,10 +243,10 @@ async def _call(
         how = "gave what it is not declared to give" if undeclared else "failed"
         failure = f"{what} `{tool.name}` {how}: {error}"
         raised = FunctionFailed(failure) if function and not answer.late else ToolFailed(failure)
-        raised.trace = (dataclass_replace(entry, outputs={"error": failure}),)
+        raised.trace = (replace(entry, outputs={"error": failure}),)
         raise raised
     outputs: Row = value if tool.output is None and isinstance(value, dict) else {"result": value}
-    return StepRun(value, (dataclass_replace(entry, outputs=outputs),))
+    return StepRun(value, (replace(entry, outputs=outputs),))
 
 
 async def _conduct(session: ProgramRun, name: str, module: ModuleSpec, inputs: Row, step: str) -> StepRun:
@@ -352,14 +351,12 @@ class _Conductor:
             try:
                 ran.append(await sandbox.run(code))
             except DspecError as error:
-                error.trace = (dataclass_replace(entry, outputs={"error": error.message}), *error.trace)
+                error.trace = (replace(entry, outputs={"error": error.message}), *error.trace)
                 raise
-            entry = dataclass_replace(entry, outputs=ran[0].told())
+            entry = replace(entry, outputs=ran[0].told())
             if self._session.recording is not None:
                 seconds = time.perf_counter() - began
-                entry = dataclass_replace(
-                    entry, began=began - self._session.recording.origin, seconds=seconds
-                )
+                entry = replace(entry, began=began - self._session.recording.origin, seconds=seconds)
             return StepRun(None, (entry,))
 
         await self._keep(work(), answering=False)
@@ -654,7 +651,7 @@ class _Steps:
 
 
 def _dropped(trace: Sequence[TraceStep]) -> tuple[TraceStep, ...]:
-    return tuple(dataclass_replace(entry, dropped=True) for entry in trace)
+    return tuple(replace(entry, dropped=True) for entry in trace)
 
 
 def hinted(program: Program, hints: Mapping[str, str]) -> Program:
@@ -686,7 +683,7 @@ def _unhinted(program: Program, entry: TraceStep, hints: Mapping[str, str]) -> T
         return entry
     name = _hint_name(program.predictors[entry.predictor])
     inputs = {key: one for key, one in entry.inputs.items() if key != name}
-    return dataclass_replace(entry, inputs=inputs, hint=hints[entry.predictor])
+    return replace(entry, inputs=inputs, hint=hints[entry.predictor])
 
 
 async def _run_traced(steps: _Steps) -> None:
@@ -723,5 +720,5 @@ def _after(earlier: StepRun, later: StepRun) -> StepRun:
     if place is None:  # another branch was chosen, or there was nothing to walk through
         return later
     entries = list(later.trace)
-    entries[place] = dataclass_replace(entries[place], attempts=entries[place].attempts + before)
+    entries[place] = replace(entries[place], attempts=entries[place].attempts + before)
     return replace(later, trace=tuple(entries))

@@ -12,7 +12,7 @@ import copy
 import os
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -270,15 +270,9 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
         given = list(rows)
         if threads is not None:
             count_of("threads", threads)
-        kept: list[ResultT] = []
-        if progress is False:
-            for row in given:
-                found = self._replayed(row, view)
-                if found is None:
-                    break
-                kept.append(found)
-            else:
-                return kept
+        kept = self._replayed(given, view) if progress is False else []
+        if len(kept) == len(given) and progress is False:
+            return kept
         return self._wait(self._many(given, threads, view, kept, keep=return_exceptions, progress=progress))
 
     @overload
@@ -350,8 +344,8 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
         """One run, the inputs in a mapping: whatever they are called, none of them is taken for a setting. Raises InputError,
         AnswerError or ProviderError (`dspec.errors`), ConfigurationError for the settings."""
         view = self._viewed(lm, timeout, temperature)
-        found = self._replayed(inputs, view)
-        return self._wait(self._run(inputs, view, tried=True)) if found is None else found
+        found = self._replayed((inputs,), view)
+        return found[0] if found else self._wait(self._run(inputs, view, tried=True))
 
     async def run_here(self, inputs: Inputs) -> ResultT:
         """As `call`, for whoever is on the loop that all applications share (`models.background`): without a hop between
@@ -453,32 +447,40 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
             future.cancel()
             raise
 
-    def _replayed(self, inputs: Inputs, view: CallSettings) -> ResultT | None:
-        """One run where kept answers are all that it takes; nothing is noted of any other."""
+    def _replayed(self, rows: Sequence[Inputs], view: CallSettings) -> list[ResultT]:
+        """Runs of the first rows, as many as take kept answers alone; nothing is noted of the others."""
         ledger = self._serving.kept
-        if ledger is None or self._reads or self._log.told:
-            return None
         way = view.way
-        if way is None:
-            return None
+        if ledger is None or way is None or self._reads or self._log.told:
+            return []
+        given: list[Row] = []
+
+        def each() -> Iterator[Row]:
+            for inputs in rows:
+                if way.takes_as_texts(inputs):
+                    row = cast("Row", dict(inputs))
+                else:
+                    try:
+                        row, _ = brought(self.inputs, cast("Mapping[str, Given]", inputs))
+                    except DspecError:
+                        return
+                given.append(row)
+                yield row
+
+        found: list[ResultT] = []
         began, clock = time.time(), time.perf_counter()
-        if way.takes_as_texts(inputs):
-            row = cast("Row", dict(inputs))
-        else:
-            try:
-                row, _ = brought(self.inputs, cast("Mapping[str, Given]", inputs))
-            except DspecError:
-                return None
-        outcome = replayed(way, row, ledger, view.temperature)
-        if outcome is None:
-            return None
-        call = os.urandom(16).hex()
-        prediction = self.result(outcome, call)
-        seconds = time.perf_counter() - clock
-        self._log.add(
-            CallRecord(call, self._source.name, row, began, seconds, prediction, None), outcome.paid
-        )
-        return cast("ResultT", prediction)
+        outcomes = replayed(way, each(), ledger.get_all_beside, temperature=view.temperature, record=True)
+        for place, outcome in enumerate(outcomes):
+            if outcome is None:
+                break
+            call = os.urandom(16).hex()
+            prediction = self.result(outcome, call)
+            now = time.perf_counter()
+            record = CallRecord(call, self._source.name, given[place], began, now - clock, prediction, None)
+            began, clock = began + now - clock, now
+            self._log.add(record, outcome.paid)
+            found.append(cast("ResultT", prediction))
+        return found
 
     async def _run(
         self,
@@ -490,11 +492,11 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
         tried: bool = False,
     ) -> ResultT:
         """One run on the loop. With `tried`, kept answers alone are known not to do."""
-        if not tried and tell is None and (found := self._replayed(inputs, view)) is not None:
+        if not tried and tell is None and (found := self._replayed((inputs,), view)):
             self._hits += 1
             if self._hits % _HITS_BETWEEN_YIELDS == 0:
                 await asyncio.sleep(0)
-            return found
+            return found[0]
         began, clock = time.time(), time.perf_counter()
         call = os.urandom(16).hex()
         row: Row = {}

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import cast
 
 from msgspec import Struct
 
 from ..errors import DspecError
 from ..models.endpoints import address
-from ..models.ledger import Ledger
+from ..models.protocol import Answer, Message
 from ..schema.ensemble import Runnable
 from ..schema.expressions import Expression, Member, Variable
 from ..schema.identity import Same
@@ -25,7 +26,7 @@ from ..schema.lms import LM
 from ..schema.program import CallStep, FieldSpec, Predictor, Program
 from ..schema.types import STR, JsonValue, OneOf, Row, Scalar, Type
 from ..schema.usage import Spent
-from ..values.interpret import SharedWork, evaluate, spend
+from ..values.interpret import SharedWork, Work, evaluate, spend
 from ..values.rows import fitting
 from ..values.values import coerce
 from .asking import KeptAsking, kept_asking
@@ -38,6 +39,11 @@ from .strategies.table import strategy_of
 
 _MADE = 64
 """Ways to ask one predictor that are held."""
+_TOGETHER = 64
+"""Answers looked up at the same time: one alone takes three times as long as one of so many."""
+
+Find = Callable[[Sequence[bytes]], Mapping[bytes, Answer]]
+"""Gives those kept answers that there are, by their keys."""
 
 _Scope = Mapping[str, JsonValue]
 _Values = Callable[[_Scope], Row]
@@ -58,16 +64,31 @@ class Straight(Struct, frozen=True, eq=False):
     """The inputs, where they are texts and nothing else."""
     computes: bool
     """Whether more than the model is asked, whose work is bounded."""
-    asking: dict[tuple[str, float | None, str], KeptAsking]
-    """What asks the predictor's model, by its address and the temperature; made when it is first needed."""
+    asking: dict[tuple[str, int, float | None, str], KeptAsking]
+    """What asks the predictor's model, by its address, the sample and the temperature; made when it is first needed."""
 
     def takes_as_texts(self, inputs: Mapping[str, object]) -> bool:
         """Whether these are its inputs, and need no more than a look."""
-        return (
-            len(inputs) == len(self.texts) > 0
-            and all(name in inputs for name in self.texts)
-            and all(type(value) is str for value in inputs.values())
-        )
+        texts = self.texts
+        if not texts or len(inputs) != len(texts):
+            return False
+        for name in texts:  # noqa: SIM110  # a generator takes twice as long, and this is done for every row
+            if type(inputs.get(name)) is not str:
+                return False
+        return True
+
+
+class _Asked(Struct, frozen=True):
+    """A question whose answer may be kept."""
+
+    key: bytes
+    scope: dict[str, JsonValue]
+    row: Row
+    question: Message
+    work: Work | None
+    """What the run may still compute, where it computes at all."""
+    origin: float
+    began: float
 
 
 def straight(program: Runnable) -> Straight | None:
@@ -75,42 +96,96 @@ def straight(program: Runnable) -> Straight | None:
     return _straight(Same(program))
 
 
-def replayed(way: Straight, inputs: Row, ledger: Ledger, temperature: float | None) -> Outcome | None:
-    """The recorded run, as `execute.run` gives it; None where it takes more than one kept answer, or fails: it is to be run
-    as usual then."""
+def replayed(
+    way: Straight,
+    rows: Iterable[Row],
+    find: Find,
+    *,
+    sample: int = 0,
+    temperature: float | None = None,
+    record: bool = False,
+    used: Callable[[Answer], None] | None = None,
+) -> Iterator[Outcome | None]:
+    """For each row, in their order, the run as `execute.run` gives it; None where it takes more than one kept answer, or fails:
+    it is to be run as usual then. `used` is told of the answers of the others.
+
+    Answers are looked up for several rows at once: one, two, four and so on, so that little is done in vain where none is kept.
+    """
+    waiting = iter(rows)
+    together = 1
+    try:
+        asking = _asking(way, sample, temperature)
+    except DspecError:
+        yield from (None for _ in waiting)
+        return
+    while part := list(islice(waiting, together)):
+        together = min(2 * together, _TOGETHER)
+        asked = [_ask(way, asking, inputs, time.perf_counter()) for inputs in part]
+        try:
+            answers = find([one.key for one in asked if one is not None])
+        except (DspecError, sqlite3.Error):
+            answers = {}
+        for one in asked:
+            answer = None if one is None else answers.get(one.key)
+            outcome = None
+            if one is not None and answer is not None:
+                answer = asking.priced(answer)
+                outcome = _answered(way, asking, one, answer, record)
+                if outcome is not None and used is not None:
+                    used(answer)
+            yield outcome
+
+
+def _ask(way: Straight, asking: KeptAsking, inputs: Row, origin: float) -> _Asked | None:
+    """The run up to its question; None where it fails."""
+    work: Work | None = None
     try:
         if not way.computes:
-            return _replayed(way, inputs, ledger, temperature)
-        with SharedWork():
-            spend(2 * STEPS_OF_A_STEP + len(inputs) // 8)
-            return _replayed(way, inputs, ledger, temperature)
-    except (DspecError, sqlite3.Error):
+            scope, row = _arguments(way, inputs)
+        else:
+            work = Work()
+            with SharedWork(work):
+                spend(2 * STEPS_OF_A_STEP + len(inputs) // 8)
+                scope, row = _arguments(way, inputs)
+        question = asking.question(row)
+        began = time.perf_counter()
+        return _Asked(asking.key(question), scope, row, question, work, origin, began)
+    except DspecError:
         return None
 
 
-def _replayed(way: Straight, inputs: Row, ledger: Ledger, temperature: float | None) -> Outcome | None:
-    asking = _asking(way, temperature)
+def _arguments(way: Straight, inputs: Row) -> tuple[dict[str, JsonValue], Row]:
+    """What the program's expressions see, and the predictor's inputs. Raises DspecError."""
     scope: dict[str, JsonValue]
     if way.takes_as_texts(inputs):
         scope = {name: coerce(inputs[name], STR, {}) for name in way.texts}
     else:
         scope = dict(check_inputs(way.program, inputs))
-    origin = time.perf_counter()
-    row = way.arguments(scope)
-    question = asking.question(row)
-    began = time.perf_counter()
-    answer = ledger.get_beside(asking.key(question))
-    if answer is None:
+    return scope, way.arguments(scope)
+
+
+def _answered(way: Straight, asking: KeptAsking, one: _Asked, answer: Answer, record: bool) -> Outcome | None:
+    """The run from its answer on; None where it fails, or goes on."""
+    try:
+        if one.work is None:
+            return _finished(way, asking, one, answer, record)
+        with SharedWork(one.work):
+            return _finished(way, asking, one, answer, record)
+    except DspecError:
         return None
-    answer = asking.priced(answer)
-    recording = Recording(origin, [])
-    recording.keep(way.lm, answer, "ledger", began)
-    asked = asking.read(row, question, answer)
+
+
+def _finished(way: Straight, asking: KeptAsking, one: _Asked, answer: Answer, record: bool) -> Outcome | None:
+    recording: Recording | None = None
+    if record:
+        recording = Recording(one.origin, [])
+        recording.keep(way.lm, answer, "ledger", one.began)
+    asked = asking.read(one.row, one.question, answer)
     if asked is None:
         return None
-    scope[way.step.name] = asked.outputs
+    one.scope[way.step.name] = asked.outputs
     entry = entry_of(recording, way.step.name, way.step.predictor, asked)
-    return Outcome(way.outputs(scope), (entry,), Spent.of(answer.usage, answer.cost))
+    return Outcome(way.outputs(one.scope), (entry,), Spent.of(answer.usage, answer.cost))
 
 
 @lru_cache(maxsize=256)
@@ -147,15 +222,15 @@ def _straight(program: Same[Runnable]) -> Straight | None:
     )
 
 
-def _asking(way: Straight, temperature: float | None) -> KeptAsking:
+def _asking(way: Straight, sample: int, temperature: float | None) -> KeptAsking:
     """Raises ConfigurationError where a variable that names the address is not set."""
     # 0 and 0.0 are two texts in a key.
-    key = (address(way.lm), temperature, repr(temperature))
+    key = (address(way.lm), sample, temperature, repr(temperature))
     found = way.asking.get(key)
     if found is None:
         if len(way.asking) >= _MADE:
             way.asking.clear()
-        found = way.asking[key] = KeptAsking(way.program, way.predictor, way.lm, temperature)
+        found = way.asking[key] = KeptAsking(way.program, way.predictor, way.lm, sample, temperature)
     return found
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
 
-from .types import JsonValue, Row
+from .types import JsonValue
 from .usage import Flaws
+
+if TYPE_CHECKING:
+    from .types import Row
+else:
+    # For msgspec, which reads traces from JSON and knows no type that is made of itself: what JSON gives is a `JsonValue`.
+    Row = dict[str, Any]
 
 CODE = "(code)"
 """Stands for a tool's key where code that a model wrote was run."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCall:
+class ModelCall(Struct, frozen=True):
     """One answer of a model that a predictor used, or a call that it has none of."""
 
     lm: str
@@ -38,8 +42,7 @@ class ModelCall:
     """Why there is no answer; then the cost is 0 where nothing may be billed, and otherwise not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class TraceStep:
+class TraceStep(Struct, frozen=True):
     """One predictor's part in a run, or one call of a tool. `attempts` counts its model calls, in a recorded run those
     without an answer, too.
 

@@ -31,9 +31,9 @@ class Spent(Struct, frozen=True):
     @classmethod
     def of(cls, usage: Usage, usd: float | None, calls: int = 1) -> Spent:
         """What one answer took; no `usd` where nobody knows its price."""
-        return cls(
-            calls, usage.input_tokens, usage.output_tokens, pico(usd) if usd is not None else 0, usd is None
-        )
+        if usd is None:
+            return cls(calls, usage.input_tokens, usage.output_tokens, 0, 1)
+        return cls(calls, usage.input_tokens, usage.output_tokens, pico(usd), 0)
 
     @property
     def tokens(self) -> int:

@@ -27,13 +27,18 @@ async def _open(tool: Tool, ground: Ground, use: ToolUse) -> OpenTool:
     return FunctionTool(await asyncio.to_thread(_imported, tool, module, name))
 
 
-def _processes(module: str, name: str, file: str, ground: Ground) -> FunctionProcesses:
-    border = ground.root.resolve()
-    found = inside(file, border)
+def module_folders(module: str, file: str, border: Path) -> list[Path]:
+    """Where the project's modules are looked for from the one in `file`: beside it, in the root `border`, and in its `src`."""
     written = border / file  # a link is imported by its own name
     beside = written.parent if written.name != "__init__.py" else written.parent.parent
     for _ in range(module.count(".")):
         beside = beside.parent
+    return list(dict.fromkeys((beside, border, border / "src")))
+
+
+def _processes(module: str, name: str, file: str, ground: Ground) -> FunctionProcesses:
+    border = ground.root.resolve()
+    found = inside(file, border)
     place: dict[str, JsonValue] = {
         "module": module,
         "function": name,
@@ -41,7 +46,7 @@ def _processes(module: str, name: str, file: str, ground: Ground) -> FunctionPro
         "root": str(border),
         # Whoever allows a module for an artifact allows what it defines, not all that it imports.
         "own": not ground.declared,
-        "path": list(dict.fromkeys(map(str, (beside, border, border / "src")))),
+        "path": list(map(str, module_folders(module, file, border))),
     }
     return FunctionProcesses(place, border)
 

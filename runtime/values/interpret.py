@@ -87,12 +87,16 @@ _RUN: ContextVar[Work | None] = ContextVar("dspec_work", default=None)
 
 
 class SharedWork:
-    """All evaluations in here share the work that one run may do. A run within a run shares that of the outer one."""
+    """All evaluations in here share the work that one run may do: what is left of `work`, for a run that goes on. A run within
+    a run shares that of the outer one."""
 
-    __slots__ = ("_token",)
+    __slots__ = ("_token", "_work")
+
+    def __init__(self, work: Work | None = None) -> None:
+        self._work = work
 
     def __enter__(self) -> None:
-        self._token = _RUN.set(_RUN.get() or Work())
+        self._token = _RUN.set(_RUN.get() or self._work or Work())
 
     def __exit__(self, *_: object) -> None:
         _RUN.reset(self._token)

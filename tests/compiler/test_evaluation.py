@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scripted import (
@@ -27,11 +28,14 @@ from dspec.compiler.data import Example
 from dspec.compiler.evaluate.budget import Wall
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.events import Event, RowScored, ScoringStarted
+from dspec.compiler.evaluate.meter import PaidMeter, metered
 from dspec.compiler.evaluate.scoring import MetricError, Verdict, score_row
-from dspec.compiler.evaluate.store import Store
+from dspec.compiler.evaluate.store import RunResult, Store
 from dspec.runtime.errors import BudgetExceeded, ParseError, Refused, Unauthorized
 from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.schema.expressions import BinaryOp, Constant, Expression, If, Variable
+from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.types import Row
 
 
 def constant(value: object) -> Constant:
@@ -334,6 +338,45 @@ async def test_the_minutes_wall_reads_the_clock_it_is_given(monkeypatch: pytest.
         with pytest.raises(BudgetExceeded, match=r"1\.0 minutes"):
             await Evaluator(engine, Store(), exact(), wall=wall, width=1).evaluate(classifier(), rows(9))
     assert script.calls == 5
+
+
+async def test_kept_answers_alone_make_the_same_evaluation_and_are_kept_as_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def reply(asked: Asked) -> dict[str, str] | str:
+        # Of no use, and so asked for once more: no run of one answer.
+        return "" if "row 3 " in str(asked.request.messages) else oracle(asked)
+
+    path, sources = tmp_path / "runs.sqlite", [*rows(40), *rows(3)]
+
+    async def evaluated(store: Store, ledger: Ledger) -> tuple[object, ...]:
+        """What came of it, and how many runs were made as any other."""
+        made: list[Row] = []
+
+        async def noted(program: Program, inputs: Row, meter: PaidMeter, **more: Any) -> RunResult:
+            made.append(inputs)
+            return await metered(program, inputs, meter, **more)
+
+        with scripted(monkeypatch, script, ledger=ledger) as engine:
+            evaluator = Evaluator(engine, store, exact(), execute=noted)
+            found = await evaluator.evaluate(classifier(), sources)
+            return (found, evaluator.spent, len(made), engine.tally.replayed + engine.tally.attempts)
+
+    script = Script(reply, jitter())
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.begin("here")
+        with Store() as store:
+            first = await evaluated(store, ledger)
+        assert first[2:] == (40, 41)
+        asked = script.calls
+        with Store(path) as store:
+            again = await evaluated(store, ledger)
+        with Store(path) as store:
+            kept = await evaluated(store, ledger)
+    assert script.calls == asked == 41
+    assert again[:2] == kept[:2] == first[:2]
+    assert again[2:] == (1, 41), "the unreadable answer's run alone"
+    assert kept[2:] == (1, 2), "which is in no store, and so the one thing that is not remembered"
 
 
 async def test_what_the_ledger_answers_passes_the_wall(

@@ -24,6 +24,7 @@ from tools import call, tool_of, trusting
 from dspec.compiler import ir
 from dspec.compiler.evaluate.budget import Wall
 from dspec.compiler.evaluate.executors import driver, worker
+from dspec.compiler.evaluate.executors.code import code_digest
 from dspec.compiler.evaluate.executors.driver import LinkLost, Workers
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.ledger import Ledger
@@ -79,12 +80,53 @@ async def test_a_function_is_called_where_the_folder_is_the_same(
             cut.append(True)
             assert (await call(toolbox, tool)).value == "x is there"
             assert called.pop() == {"value": "x is there"}
-        monkeypatch.setattr(worker, "file_digest", lambda *_: "another")
+        monkeypatch.setattr(worker, "code_digest", lambda *_: "another")
         async with trusting(tmp_path, isolated=True, elsewhere=pool.moved) as toolbox:
             renamed = tool_of(function="own:find", file="own.py", name="other")
             path.write_text("def find(query): return 'here'\n")
             assert (await call(toolbox, renamed)).value == "here"
             assert called == [None]
+
+
+@here
+def test_code_is_the_same_where_all_that_it_imports_of_the_project_is(tmp_path: Path) -> None:
+    files = {
+        "src/own.py": "import json, helper\nfrom pack.part import value\nfrom pack import other\n"
+        "def find(query):\n    import late\n    return query\n",
+        "helper.py": "import own\nimport nowhere_to_be_found\n",
+        "src/late.py": "",
+        "src/pack/__init__.py": "from . import inner\n",
+        "src/pack/part.py": "from .inner.deep import *\nvalue = 1\n",
+        "src/pack/other.py": "from ..own import find\n",
+        "src/pack/inner/__init__.py": "",
+        "src/pack/inner/deep.py": "broken = (",
+    }
+    besides = {"unused.py": "1", "src/pack/unused.py": "1", "../outside.py": "1"}
+    machines = [tmp_path / name / "root" for name in ("one", "other")]
+    for root in machines:
+        for name, text in {**files, **besides}.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    one, other = machines
+    tool = tool_of(function="own:find", file="src/own.py")
+    digest = code_digest(one, tool)
+    assert digest == code_digest(other, tool)
+    for name in besides:
+        (other / name).write_text("2")
+        assert code_digest(other, tool) == digest, name
+    for name, text in files.items():
+        (other / name).write_text(f"{text}\n# another")
+        assert code_digest(other, tool) != digest, name
+        (other / name).unlink()
+        if name != "src/own.py":
+            assert code_digest(other, tool) != digest, name
+        (other / name).write_text(text)
+    assert code_digest(other, tool) == digest
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(tmp_path / "one")
+        (tmp_path / "one" / "nowhere_to_be_found.py").touch()
+        assert code_digest(one, tool) != digest, "a package that only one of them has"
 
 
 async def evaluated(pool: Workers, folder: Path, server: FakeServer, count: int = 300) -> object:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from scripted import FAKE, classifier, pipeline
 
 from dspec.compiler.evaluate.store import ProgramKey, RunResult, Store, forget, lm_digest, program_digest
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.schema.program import LM, Demo, Program
 from dspec.runtime.schema.trace import TraceStep
+from dspec.runtime.schema.types import JsonValue
 
 TRACE = (TraceStep("out", "ask", {"text": "a"}, {"label": "b"}, 1, ("mended",)),)
 RUN = RunResult({"label": "b", "n": None, "x": [1, 2.5, {"y": "ä"}]}, TRACE, None, 1, 10, 5, 123, 0)
@@ -49,6 +50,19 @@ def test_what_json_cannot_say_is_forgotten_and_harms_no_other_run(tmp_path: Path
         store.put(KEYS[1], RUN)
         store.flush()
         assert store.lookup(KEYS) == {KEYS[1]: RUN}
+
+
+@pytest.mark.parametrize(
+    "value", [float("inf"), [None, float("nan")], "half \ud83d of a pair", "null", {"é": None}, 2**80, 1e300]
+)
+def test_what_needs_care_is_read_as_it_was_or_forgotten(tmp_path: Path, value: JsonValue) -> None:
+    run = replace(RUN, outputs={"x": value}, trace=(replace(TRACE[0], outputs={"x": value}, reward=0.5),))
+    with Store(tmp_path / "runs.sqlite") as store:
+        store.put(KEYS[0], run)
+        store.flush()
+        said = "nan" not in repr(value) and "inf" not in repr(value)
+        assert store.lookup(KEYS) == ({KEYS[0]: run} if said else {})
+        assert repr(store.lookup(KEYS)) == repr({KEYS[0]: run} if said else {})
 
 
 def test_in_memory_it_remembers_for_its_own_life() -> None:

@@ -67,3 +67,26 @@ def test_its_files_are_found_from_any_folder(marked: bool, tmp_path: Path) -> No
         run = dspc("run", path, "--input", "query=rain", "--allow", "loud", "--json", cwd=cwd)
         assert run.code == 0, run.text
         assert json.loads(run.out)["text"] == "ABOUT RAIN"
+
+
+def test_a_tool_that_always_fails_is_told_where_scores_are(tmp_path: Path) -> None:
+    source = PROJECT + "eval ship { program = note_v1; metric = right; data = notes.val }\n"
+    (tmp_path / "main.dspec").write_text(source, encoding="utf-8")
+    (tmp_path / "loud.py").write_text(
+        'def shout(text: str) -> str:\n    raise OSError("the horn is\\x1b[2J broken")\n', encoding="utf-8"
+    )
+    (tmp_path / "data").mkdir()
+    rows = [
+        {"query": word, "label": "x", "text": f"about {word}"} for word in ("tea", "milk", "rain", "snow")
+    ]
+    (tmp_path / "data" / "notes.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
+    done = dspc("compile", "main.dspec", cwd=tmp_path)
+    assert done.code == 0, done.text
+    said = " ".join(done.out.split())
+    assert "note: `shout` failed in 2 of 2 calls; for example:" in said
+    assert "2 rows without a usable answer (scored 0); the first: the tool `shout` failed: " in said
+    assert said.count("the horn is") == 2
+    assert "\x1b" not in done.text
+    report = dspc("report", "main.dspec", "-o", "page.html", cwd=tmp_path)
+    assert report.code == 0, report.text
+    assert "failed in 2 of 2 calls" in (tmp_path / "page.html").read_text("utf-8")

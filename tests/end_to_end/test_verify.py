@@ -168,6 +168,20 @@ def test_drift_is_refused_by_name(project: Path, file: str, before: str, after: 
     assert "differs" in others(states(project, code=1)).values()
 
 
+def test_only_what_its_artifact_was_made_from_is_served(project: Path) -> None:
+    """The server of this test is one for a tool, which ends with its input."""
+    serve = ("serve", ARTIFACT, "--locked", "--mcp")
+    assert dspc(*serve, cwd=project).code == 0
+    assert dspc(*serve, "--lm", "openai/x", cwd=project).code == 2
+    other = project / "compiled" / "made.dspc.json"
+    changed(project / "rows.py", "so bad", "so sad")
+    refused = dspc("serve", ARTIFACT, other, "--locked", "--mcp", cwd=project)
+    assert refused.code == 1, refused.text
+    assert "made.dspc.json was made from" in refused.err
+    assert "python rows.py: " in refused.err
+    assert dspc("serve", other, "--mcp", cwd=project).code == 0, "nothing is refused that is not to be locked"
+
+
 def test_another_version_is_drift(project: Path) -> None:
     path = project / ARTIFACT
     plain = json.loads(path.read_bytes())

@@ -212,7 +212,7 @@ ROUTE = "program.predictors.module.signature"
         (changed(format=True), "has format true"),
         (changed(format={"a": 1}), 'has format {"a": 1}'),
         (changed(kind="swarm"), 'is of kind "swarm", which this version of dspec cannot run'),
-        (changed(surprise=1), "surprise: extra inputs are not permitted"),
+        (changed(surprise=1), "surprise: this version of dspec knows no such member"),
         (b'{"format": 1}', "name: field required (and 1 more)"),
         (
             edited("program.lms.mini.timeout", "fast"),

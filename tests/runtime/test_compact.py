@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from dspec.runtime.models.compact import compact, read_compact
 
@@ -23,8 +23,7 @@ PLAIN = st.recursive(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     first: object
     second: tuple[object, ...] = ()
 

@@ -6,12 +6,11 @@ import asyncio
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -26,7 +25,6 @@ from dspec.runtime.artifact.artifact import Artifact, write_artifact
 from dspec.runtime.errors import DspecError
 from dspec.runtime.models.background import Background, shutdown
 from dspec.runtime.models.calls import Completion
-from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.models.prices import at_price
 from dspec.runtime.models.protocol import Answer, Message, Request, ToolShape, key_of, keys_after
 from dspec.runtime.running import replaying
@@ -75,11 +73,11 @@ def handed_over(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 def timeless(prediction: Prediction) -> tuple[object, ...]:
     steps = [
-        replace(
+        structs.replace(
             step,
             began=0.0,
             seconds=0.0,
-            calls=tuple(replace(call, began=0.0, seconds=0.0) for call in step.calls),
+            calls=tuple(structs.replace(call, began=0.0, seconds=0.0) for call in step.calls),
         )
         for step in prediction.trace
     ]
@@ -177,9 +175,9 @@ class Kept:
         self.answer = Answer(text, Usage(3, 2), 0.5, finish_reason, (), reasoning)
         self.keys: list[bytes] = []
 
-    def get_beside(self, key: bytes) -> Answer | None:
-        self.keys.append(key)
-        return self.answer
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, Answer]:
+        self.keys += keys
+        return dict.fromkeys(keys, self.answer)
 
     async def complete(self, request: Request) -> Completion:
         self.keys.append(key_of(request))
@@ -240,11 +238,11 @@ def answers(draw: st.DrawFn, names: list[str]) -> str:
 
 def _timeless(outcome: Outcome) -> tuple[object, ...]:
     steps = [
-        replace(
+        structs.replace(
             step,
             began=0.0,
             seconds=0.0,
-            calls=tuple(replace(one, began=0.0, seconds=0.0) for one in step.calls),
+            calls=tuple(structs.replace(one, began=0.0, seconds=0.0) for one in step.calls),
         )
         for step in outcome.trace
     ]
@@ -300,9 +298,13 @@ def test_a_replayed_run_is_the_run(data: st.DataObject) -> None:
         expected = None
     way = replaying.straight(made)
     assert way is not None
-    found = replaying.replayed(way, inputs, cast("Ledger", kept), temperature)
-    assert (found and _timeless(found)) == (expected and _timeless(expected))
-    assert kept.keys == usual.keys[:1]
+    several = data.draw(st.integers(1, 3))
+    rows = [inputs] * several
+    for found in replaying.replayed(way, rows, kept.find, temperature=temperature, record=True):
+        assert (found and _timeless(found)) == (expected and _timeless(expected))
+        several -= 1
+    assert several == 0
+    assert kept.keys == usual.keys[:1] * len(rows)
 
 
 @settings(max_examples=300, deadline=None)

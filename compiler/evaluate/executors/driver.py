@@ -33,9 +33,10 @@ from dspec.runtime.values.media import media_in
 from ..meter import PaidMeter, metered
 from ..store import RunResult, read_run, runtime_fingerprint
 from . import wire
+from .code import code_digest
 from .peer import Peer
 from .processes import LineProcess, OpenHost, ProcessOrder, start_here, start_there
-from .worker import GATHERING, file_digest
+from .worker import GATHERING
 
 _LOG = logging.getLogger("dspec")
 TRIES = 4
@@ -189,7 +190,7 @@ class Workers:
     def moved(self, here: OpenTool, tool: Tool, ground: Ground) -> OpenTool:
         """The project's function, called by workers on whose machines it is (`toolbox.Toolbox`)."""
         try:
-            digest = file_digest(ground.root, tool)
+            digest = code_digest(ground.root, tool)
         except (OSError, ToolProblem):
             return here  # it says what is wrong where it is called
         return _OnWorkers(self, here, str(ground.root.resolve()), digest, ground.declared)

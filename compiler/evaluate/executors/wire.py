@@ -29,7 +29,7 @@ from dspec.runtime.schema.types import JsonValue
 from dspec.runtime.schema.usage import Flaws, Spent, Usage
 from dspec.runtime.tools.base import TookTooLong, ToolProblem, Undeclared
 
-WIRE = 2
+WIRE = 3
 """Goes up with every change of what crosses: both ends must have the same."""
 
 _TOOL = TypeAdapter(Tool)

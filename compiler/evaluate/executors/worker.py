@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from dspec.runtime.models.calls import Completion, Purse
 from dspec.runtime.models.protocol import Answering, Request, ToolAnswer, ToolUse, Transport
@@ -27,22 +27,17 @@ from dspec.runtime.models.transports import open_transport
 from dspec.runtime.schema.program import LM, Program, Record, Tool
 from dspec.runtime.schema.types import Row
 from dspec.runtime.tools.base import Ground, OpenTool, ToolProblem, plain, text_option
-from dspec.runtime.tools.files import inside
 from dspec.runtime.tools.table import SOURCES
 
 from ..meter import PaidMeter, metered
-from ..store import RunResult, runtime_fingerprint
+from ..store import runtime_fingerprint
 from . import wire
+from .code import code_digest
 from .peer import Peer
 
 GATHERING = 0.004
 """Seconds for which either end gathers messages before they leave together: each delivery costs as much as ten of them, and a
 model takes a hundred times as long."""
-
-
-def file_digest(root: Path, tool: Tool) -> str:
-    """Of the bytes of the file that a function is in. Raises OSError, ToolProblem."""
-    return hashlib.sha256(inside(text_option(tool, "file"), root).read_bytes()).hexdigest()
 
 
 async def _no_vectors(_: Sequence[str]) -> list[list[float]]:
@@ -142,12 +137,12 @@ class Worker:
         inputs: Row,
         sample: int,
         temperature: float | None,
-    ) -> RunResult:
+    ) -> Any:
         program = self._programs[key]
         if hidden is not None and program.neighbours is not None:
             program = program.model_copy(update={"neighbours": program.neighbours.hiding(hidden)})
         meter = PaidMeter(_Asking(self._peer, number, self._answering, self._numbers), None, urgent=False)
-        return await metered(program, inputs, meter, sample=sample, temperature=temperature)
+        return to_builtins(await metered(program, inputs, meter, sample=sample, temperature=temperature))
 
     async def _attempt(self, number: int, request: list[Any]) -> Any:
         return wire.answer_out(await self._transports[number].complete(wire.request_in(request)))
@@ -168,7 +163,7 @@ class Worker:
         key = (str(root), digest, text_option(tool, "function"), text_option(tool, "file"))
         if key not in self._functions:
             try:
-                if await asyncio.to_thread(file_digest, root, tool) != digest:
+                if await asyncio.to_thread(code_digest, root, tool) != digest:
                     return None
                 opened = await SOURCES[tool.source].open(tool, Ground(root, True, declared), _USE)
             except (OSError, ToolProblem):
