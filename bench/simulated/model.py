@@ -30,7 +30,17 @@ from dspec.compiler.evaluate.store import UNREAD, RunResult, Store
 from dspec.compiler.evaluate.turns import Turn
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.schema.expressions import BinaryOp, Member, Variable
-from dspec.runtime.schema.program import LM, CallStep, FieldSpec, Predictor, Program, Signature, canonical
+from dspec.runtime.schema.program import (
+    LM,
+    CallStep,
+    FieldSpec,
+    Neighbour,
+    Neighbours,
+    Predictor,
+    Program,
+    Signature,
+    canonical,
+)
 from dspec.runtime.schema.trace import TraceStep
 from dspec.runtime.schema.types import FLOAT, STR, Row
 from dspec.runtime.schema.usage import Spent
@@ -163,15 +173,7 @@ class Task:
         index = program.neighbours
         if index is None:
             return program
-        own = self.asked(text).topic
-        near = heapq.nsmallest(
-            index.k,
-            (row for row in index.rows if row.text != index.hidden),
-            key=lambda row: (
-                self.asked(row.text.removeprefix("text: ")).topic != own,
-                uniform("near", self.seed, text, row.text),
-            ),
-        )
+        near = [row for row in self._nearest(index, text) if row.text != index.hidden][: index.k]
         bare = program.model_copy(update={"neighbours": None})
         for address in program.predictors:
             demos = [
@@ -181,6 +183,26 @@ class Task:
             ]
             bare = bare.with_predictor(address, demos=tuple(demos))
         return bare
+
+    def _nearest(self, index: Neighbours, text: str) -> list[Neighbour]:
+        """The rows nearest to a text, one more than are shown, since one may be hidden."""
+        # The rows are kept with what was found, so that their id stays theirs.
+        rows, found = self._found.setdefault((id(index.rows), index.k), (index.rows, {}))
+        if text not in found:
+            own = self.asked(text).topic
+            found[text] = heapq.nsmallest(
+                index.k + 1,
+                rows,
+                key=lambda row: (
+                    self.asked(row.text.removeprefix("text: ")).topic != own,
+                    uniform("near", self.seed, text, row.text),
+                ),
+            )
+        return found[text]
+
+    @cached_property
+    def _found(self) -> dict[tuple[int, int], tuple[Sequence[Neighbour], dict[str, list[Neighbour]]]]:
+        return {}
 
     def score(self, program: Program) -> float:
         """The true score of a program, in percent."""
