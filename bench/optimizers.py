@@ -265,21 +265,24 @@ def best_of(known: dict[tuple[str, str, int], Outcome], kind: str, seeds: int) -
     return max(whole, key=lambda found: statistics.fmean(one.score for one in found))
 
 
-def auto_table(
-    found: Sequence[Outcome], known: dict[tuple[str, str, int], Outcome], seeds: int, title: str
-) -> list[str]:
+def recorded_tasks(known: dict[tuple[str, str, int], Outcome], kind: str, seeds: int) -> int:
+    """How many of the first `seeds` tasks of the kind are recorded, at least of one optimizer."""
+    return sum(any((name, kind, seed) in known for name in STEPS) for seed in range(seeds))
+
+
+def auto_table(found: Sequence[Outcome], known: dict[tuple[str, str, int], Outcome], title: str) -> list[str]:
     """`Auto` beside DSPy's best optimizer of each kind, which nobody knows beforehand."""
     lines = [
         f"### {title}",
         "",
-        "| kind | start | DSPy's best | its score | its calls | Auto | Auto − best | calls | share |",
-        "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| kind | tasks | start | DSPy's best | its score | its calls | Auto | Auto − best | calls | share |",
+        "| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     rooms: list[float] = []
     pairs: list[tuple[Outcome, Outcome]] = []
     for kind in dict.fromkeys(one.kind for one in found):
         ours = sorted((one for one in found if one.kind == kind), key=lambda one: one.seed)
-        theirs = best_of(known, kind, seeds)
+        theirs = best_of(known, kind, len(ours))
         pairs += zip(theirs, ours, strict=True)
         both = Pairs(theirs, ours)
         gap, error = _mean(both.differences)
@@ -289,14 +292,15 @@ def auto_table(
         score, calls = (statistics.fmean(getattr(one, of) for one in ours) for of in ("score", "calls"))
         taken = statistics.fmean(one.calls for one in theirs)
         lines.append(
-            f"| {kind} | {start:.1f} | {theirs[0].step} | {best:.1f} | {taken:,.0f} | {score:.1f} | {gap:+.1f} ± {error:.1f} | "
+            f"| {kind} | {len(ours)} | {start:.1f} | "
+            f"{theirs[0].step} | {best:.1f} | {taken:,.0f} | {score:.1f} | {gap:+.1f} ± {error:.1f} | "
             f"{calls:,.0f} | {both.share:.0%} |"
         )
     whole = Pairs([one for one, _ in pairs], [one for _, one in pairs])
     gap, error = _mean(whole.differences)
     return [
         *lines,
-        f"| **all** | | | | | | {gap:+.2f} ± {error:.2f} | | {whole.share:.0%} |",
+        f"| **all** | {len(pairs)} | | | | | | {gap:+.2f} ± {error:.2f} | | {whole.share:.0%} |",
         "",
         f"Mean of the {len(rooms)} kinds whose headroom exceeds {HEADROOM:g} points: {statistics.fmean(rooms):+.2f}.",
     ]
@@ -335,6 +339,7 @@ def main() -> None:
     flags = parser.parse_args()
     halves = {"tuned": TUNED, "held-out": HELD_OUT}
     kinds = [kind for kind in halves.get(flags.kinds, KINDS) if flags.kind in kind]
+    known = recorded()
 
     def jobs(seeds: int, compat: bool) -> list[tuple[str, str, int, bool]]:
         steps = [name for name in STEPS if flags.only in name]
@@ -343,21 +348,20 @@ def main() -> None:
     with ProcessPoolExecutor(flags.jobs) as pool:
         asked = jobs(flags.seeds, flags.record)
         if flags.auto:
-            asked = [(AUTO, kind, seed, False) for kind in kinds for seed in range(flags.seeds)]
+            asked = [
+                (AUTO, kind, seed, False)
+                for kind in kinds
+                for seed in range(recorded_tasks(known, kind, flags.seeds))
+            ]
         found = list(pool.map(one, asked, chunksize=2))
     if flags.record:
         record(
             [
                 *found,
-                *(
-                    one
-                    for key, one in recorded().items()
-                    if key not in {(o.step, o.kind, o.seed) for o in found}
-                ),
+                *(one for key, one in known.items() if key not in {(o.step, o.kind, o.seed) for o in found}),
             ]
         )
         return
-    known = recorded()
     print(
         f"{flags.seeds} tasks of each kind; the differences are means over the same tasks ± their standard errors\n"
     )
@@ -367,7 +371,7 @@ def main() -> None:
     ):
         if of := [one for one in found if one.kind in half]:
             if flags.auto:
-                print("\n".join(auto_table(of, known, flags.seeds, title)), "\n")
+                print("\n".join(auto_table(of, known, title)), "\n")
                 continue
             print("\n".join(table(of, known, title)), "\n")
     print("### How honest the score on val is\n")

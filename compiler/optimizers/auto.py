@@ -6,10 +6,9 @@ the other rows, block after block, and takes its place only if it is ahead on al
 by the rows it chose on alone, and one that brought nothing costs little. What a round is said to have gained, and what is
 hoped of the next one, is without the luck of having been chosen (`evaluate.winners`).
 
-The first rounds are those of cheap families and of what most tasks gain by. Which family has the next one is decided by
-what it may gain for each call: by what its last round gained, and before that by a guess. A round without a gain makes
-all others less hopeful, one with a gain makes them more so, since there is then another program to improve. It ends when
-nothing is likely to pay.
+The first rounds are those of what is cheap and of what most tasks gain by. Which family has the next one is decided by what it
+may gain for each call: by what its last round gained, and before that by a guess. A round without a gain makes all others less
+hopeful, and so does one that surely gained, since families find much the same. It ends when nothing is likely to pay.
 
 A vote of the best, where more calls an answer are allowed, is self-consistency (Wang et al., 2022, arXiv:2203.11171) of
 several programs.
@@ -67,6 +66,8 @@ BELIEF = 0.8
 """How much a family's last round says of its next one; the rest is what was hoped before."""
 DOUBT = 0.75
 """What is left of the others' hope after a round without a gain."""
+FOUND = 0.4
+"""What is left of it after a round that surely gained: most of what one family finds, the others need not find."""
 LEAST = 0.03
 """A round that is not hoped to gain more than this, in 0..1, is not begun."""
 LITTLE = 0.02
@@ -152,8 +153,8 @@ SPEC = Spec(
     "most for each call, and stops when nothing is likely to pay. What it starts from competes too.",
     suits="no wish to choose",
     about="Where it is not known which optimizer suits. It runs the others in rounds, each from the best program so far: rows "
-    "as they are (a bootstrap, labels, the rows nearest to each input), rules, demo sets, contrasts, wordings. A round chooses "
-    "on some rows of `val`; its winner has to be ahead on all of them together. After the first rounds, the family that "
+    "as they are (a bootstrap, labels, the rows nearest to each input), contrasts, rules, demo sets, wordings. A round chooses "
+    "on some rows of `val`; its winner has to be ahead on all of them together. After the first two rounds, the family that "
     "promises most for each call has the next; where none promises more than 3 points, or three rounds in a row gain nothing, "
     "it stops. The report and the artifact say of every round what was tried, on how many rows, what it gained and took, and "
     "why it stopped. A program stays at one call an answer, unless `max_calls_per_answer` allows a vote.",
@@ -313,13 +314,14 @@ class _Search:
         return None
 
     def _learn(self, family: Family, gained: float) -> None:
+        sure = self.explored[-1].low > 0
         for other in FAMILIES:
             if other is family:
                 continue
-            if gained >= LITTLE:
-                self.hope[other.name] = max(self.hope[other.name], other.hoped / 2)
-            else:
+            if gained < LITTLE:
                 self.hope[other.name] *= DOUBT
+            elif sure:
+                self.hope[other.name] *= FOUND
         own = self.hope[family.name]
         self.hope[family.name] = (1 - BELIEF) * own + BELIEF * max(0.0, gained)
 

@@ -85,6 +85,18 @@ SHOWN = Family(
     needs_labels=False,
     searches=False,
 )
+CONTRASTS = Family(
+    "contrasts",
+    (FamilyPart("contrasts", "SIMBA", _fixed(max_steps=6)),),
+    hoped=0.2,
+    needs_labels=True,
+)
+RULES = Family(
+    "rules",
+    (FamilyPart("rules", "InferRules", _fixed(num_candidates=6, demos="kept")),),
+    hoped=0.07,
+    needs_labels=True,
+)
 SETS = Family(
     "demo sets",
     (
@@ -92,25 +104,17 @@ SETS = Family(
             "sets", "BootstrapFewShotWithRandomSearch", _fixed(num_candidate_programs=8, max_labeled_demos=4)
         ),
     ),
-    hoped=0.07,
+    hoped=0.05,
     needs_labels=True,
-)
-RULES = Family(
-    "rules",
-    (FamilyPart("rules", "InferRules", _fixed(num_candidates=6, demos="kept")),),
-    hoped=0.08,
-    needs_labels=True,
-)
-CONTRASTS = Family(
-    "contrasts", (FamilyPart("contrasts", "SIMBA", _fixed(max_steps=3)),), hoped=0.06, needs_labels=True
 )
 WORDINGS = Family(
     "wordings", (FamilyPart("wordings", "COPRO", _fixed(breadth=6, depth=2)),), hoped=0.03, needs_labels=False
 )
-FAMILIES = (SHOWN, SETS, RULES, CONTRASTS, WORDINGS)
-FIRST: tuple[Family, ...] = (SHOWN, RULES, SETS, RULES)
-"""The rounds that come first, whatever they are hoped to gain: what is cheap, and what most tasks gain by."""
-ORDER: tuple[Family, ...] = (*FIRST, CONTRASTS, SETS, RULES, WORDINGS, SHOWN)
+FAMILIES = (SHOWN, CONTRASTS, RULES, SETS, WORDINGS)
+FIRST: tuple[Family, ...] = (SHOWN, CONTRASTS)
+"""The rounds that come first, whatever they are hoped to gain: what is cheap, and what most tasks gain by. Contrasts go on and on
+from all that they saw: several short rounds of them, or other families before them, reach less for as many calls."""
+ORDER: tuple[Family, ...] = (*FIRST, RULES, RULES, SETS, WORDINGS)
 """All rounds there may be, those that a small `max_calls` leaves out last. How often a family stands here is how often it
 may have its turn."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -52,8 +53,14 @@ async def test_what_is_cheap_comes_first_and_what_gains_is_kept(monkeypatch: pyt
 
 
 async def test_rows_nearest_to_an_input_win_where_only_they_help(monkeypatch: pytest.MonkeyPatch) -> None:
-    many = rows(50, groups=5)
-    done = await step(monkeypatch, AUTO, writes(near), train=many, val=VAL)
+    done = await step(
+        monkeypatch,
+        AUTO,
+        writes(near),
+        train=rows(27, groups=3),
+        val=rows(18, start=100, groups=3),
+        ends=True,
+    )
     assert done.program.neighbours is not None
     assert "neighbours" in {one.winner for one in done.result.explored if one.kept}
     assert calls_per_run(done.program) == 1
@@ -81,11 +88,37 @@ async def test_with_ten_rows_only_what_is_cheap_is_tried(monkeypatch: pytest.Mon
     assert done.spent.calls <= 40
 
 
+async def test_a_perfect_start_costs_its_scoring_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = await step(monkeypatch, AUTO, writes(oracle), train=TRAIN, val=VAL, ends=True)
+    assert done.program == classifier()
+    assert done.spent.calls == len(VAL)
+    assert not tried(done)
+    assert done.result.notes[-1] == "it stopped: nothing can score more"
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_of_a_noisy_metric_it_has_soon_enough(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Every program is right on half of the rows, on others each."""
+
+    def tosses(asked: Asked) -> Mapping[str, object]:
+        said = hashlib.sha256(repr((seed, asked.request.messages, asked.request.sample)).encode()).digest()
+        return (oracle if said[0] % 2 else wrong)(asked)
+
+    done = await step(
+        monkeypatch, AUTO, writes_by_question(tosses), train=rows(8, groups=5), val=VAL[:24], seed=seed
+    )
+    assert done.spent.calls < 0.6 * done.promised.most, tried(done)
+    assert done.result.notes[-1] == f"it stopped: {done.result.stopped}"
+    # What luck brings of it is told: no round is said to have surely gained anything.
+    assert all(one.low <= 0 for one in done.result.explored)
+
+
 async def test_without_labels_those_that_need_some_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     bare = tuple(Example(row.index, row.inputs, {}) for row in TRAIN)
     done = await step(monkeypatch, AUTO, writes(wrong), train=bare, val=bare + bare, metric=BLIND)
     assert not {family.name for family in FAMILIES if family.needs_labels} & {*tried(done)}
     assert len(tried(done)) == len({*tried(done)})
+    assert done.spent.calls < 300
     assert any(note.startswith("no row of train has a label: ") for note in done.result.notes)
 
 
@@ -97,7 +130,7 @@ async def test_rounds_that_max_calls_cannot_pay_for_are_left_out(monkeypatch: py
 
 
 @pytest.mark.parametrize("program", [classifier(), pipeline()], ids=["one", "two"])
-@pytest.mark.parametrize("val", [1, 17, 40, 130])
+@pytest.mark.parametrize("val", [1, 17, 100])
 async def test_no_more_is_asked_than_was_promised(
     monkeypatch: pytest.MonkeyPatch, program: object, val: int
 ) -> None:
@@ -106,19 +139,18 @@ async def test_no_more_is_asked_than_was_promised(
     def now_and_then(asked: Asked) -> Mapping[str, object]:
         return (oracle if len(str(asked.request.messages)) % 3 == 0 else learner)(asked)
 
-    for seed in (0, 1):
-        done = await step(
-            monkeypatch,
-            AUTO,
-            writes_by_question(now_and_then),
-            student=program,  # type: ignore[arg-type]
-            train=rows(12, groups=6),
-            val=rows(val, start=100, groups=6),
-            seed=seed,
-        )
-        assert done.script.calls <= done.promised.most
-        assert done.spent.task.calls <= done.promised.task.most
-        assert done.spent.prompt.calls <= done.promised.prompt.most
+    done = await step(
+        monkeypatch,
+        AUTO,
+        writes_by_question(now_and_then),
+        student=program,  # type: ignore[arg-type]
+        train=rows(8, groups=4),
+        val=rows(val, start=100, groups=4),
+        seed=val,
+    )
+    assert done.script.calls <= done.promised.most
+    assert done.spent.task.calls <= done.promised.task.most
+    assert done.spent.prompt.calls <= done.promised.prompt.most
 
 
 def test_the_formula_adds_up_the_rounds() -> None:
@@ -145,8 +177,8 @@ async def test_a_vote_only_where_more_calls_an_answer_are_allowed(monkeypatch: p
             monkeypatch,
             AUTO,
             writes_by_question(unlike),
-            train=TRAIN,
-            val=VAL,
+            train=rows(8, groups=5),
+            val=rows(20, start=100, groups=5),
             max_calls_per_answer=allowed,
         )
         asked.append(done.script.calls)

@@ -23,7 +23,7 @@ def prepared(folder: Path) -> Project:
     before, step, _ = text.partition("  step search = ")
     assert step
     made.source.write_text(f"{before}{step}Auto()\n}}\n".replace("max_tokens = 40", "max_tokens = 400"))
-    words = "apples rivers iron violin pears lakes copper flute".split()
+    words = ["apples", "rivers", "iron", "violin", "pears", "lakes", "copper", "flute"]
     rows = [
         {"text": f"{words[row % 8]} and {row * 7919 % 1000}", "label": "abcd"[(row + (row % 5 == 0)) % 4]}
         for row in range(3 * ROWS)
