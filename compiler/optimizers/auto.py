@@ -8,7 +8,7 @@ hoped of the next one, is without the luck of having been chosen (`evaluate.winn
 
 The first rounds are those of what is cheap and of what most tasks gain by. Which family has the next one is decided by what it
 may gain for each call: by what its last round gained, and before that by a guess. A round without a gain makes all others less
-hopeful, and so does one that surely gained, since families find much the same. It ends when nothing is likely to pay.
+hopeful, and so does a search that gained, since searches find much the same. It ends when nothing is likely to pay.
 
 A vote of the best, where more calls an answer are allowed, is self-consistency (Wang et al., 2022, arXiv:2203.11171) of
 several programs.
@@ -67,7 +67,7 @@ BELIEF = 0.8
 DOUBT = 0.75
 """What is left of the others' hope after a round without a gain."""
 FOUND = 0.4
-"""What is left of it after a round that surely gained: most of what one family finds, the others need not find."""
+"""What is left of it after a search that gained: most of what one finds, the others need not find."""
 LEAST = 0.03
 """A round that is not hoped to gain more than this, in 0..1, is not begun."""
 LITTLE = 0.02
@@ -314,13 +314,12 @@ class _Search:
         return None
 
     def _learn(self, family: Family, gained: float) -> None:
-        sure = self.explored[-1].low > 0
         for other in FAMILIES:
             if other is family:
                 continue
             if gained < LITTLE:
                 self.hope[other.name] *= DOUBT
-            elif sure:
+            elif family.searches:
                 self.hope[other.name] *= FOUND
         own = self.hope[family.name]
         self.hope[family.name] = (1 - BELIEF) * own + BELIEF * max(0.0, gained)
