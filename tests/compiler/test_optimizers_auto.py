@@ -177,8 +177,8 @@ async def test_a_vote_only_where_more_calls_an_answer_are_allowed(monkeypatch: p
             monkeypatch,
             AUTO,
             writes_by_question(unlike),
-            train=rows(8, groups=5),
-            val=rows(20, start=100, groups=5),
+            train=rows(6, groups=5),
+            val=rows(16, start=100, groups=5),
             max_calls_per_answer=allowed,
         )
         asked.append(done.script.calls)
