@@ -577,16 +577,17 @@ class Ran:
         before, after = (
             tuple(score for one in self._further[which::2] for score in one.scores) for which in (0, 1)
         )
-        results = [outcome.result for outcome in self._outcomes]
+        results = [
+            outcome.result
+            for outcome in self._outcomes
+            if outcome.result.scored_on in (None, self._resolved.raced)
+        ]
         return last_word(
             self._baseline.scores,
             self._final.scores,
-            [
-                chosen_from(one, self._baseline.scores)
-                for one in results
-                if one.scored_on in (None, self._resolved.raced)
-            ],
+            [chosen_from(one, self._baseline.scores) for one in results],
             (before, after),
+            [one.luck for one in results],
         )
 
     def _all_rows(self) -> tuple[Evaluation, Evaluation]:
@@ -749,7 +750,8 @@ def _verdict_on(given: Program, result: StepResult) -> LastWord | None:
     best = next((one for one in result.candidates if one.program == result.program), None)
     if start is None or best is None:
         return None
-    return last_word(start.scores, best.scores, [chosen_from(result, start.scores)])
+    chosen = [chosen_from(result, start.scores)]
+    return last_word(start.scores, best.scores, chosen, measured=[result.luck])
 
 
 def _with_notes(result: StepResult, context: Context) -> StepResult:

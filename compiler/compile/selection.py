@@ -112,12 +112,13 @@ def last_word(
     after: Sequence[float],
     chosen: Sequence[Sequence[Seen]],
     further: tuple[Sequence[float], Sequence[float]] = ((), ()),
+    measured: Sequence[float | None] = (),
 ) -> LastWord:
     """Compare the result's scores with the start's on the same rows; `chosen` are those that each step chose from, in the
     steps' order (`ranking.chosen_from`).
 
     `further` are both programs' scores on rows that no choice was made on. There is no luck in them, so all of it counts the
-    less the more of them there are.
+    less the more of them there are. `measured` is, for each of `chosen`, its winner's luck where the step knows it.
     """
     looks = [rows_seen(scores) for rivals in chosen for scores in rivals]
     comparison = paired([*before, *further[0]], [*after, *further[1]])
@@ -129,6 +130,7 @@ def last_word(
         () if place is None else chosen[place],
         chosen[:place] if place else (),
         least=chance if comparison.difference > chance else 0.0,
+        measured=measured[place] if measured and place is not None else None,
     )
     share = len(before) / (len(before) + len(further[0]))
     return LastWord(

@@ -51,17 +51,21 @@ def worth_of_winner(
     rivals: Sequence[Seen],
     earlier: Sequence[Sequence[Seen]] = (),
     least: float = 0.0,
+    measured: float | None = None,
 ) -> Worth:
     """What the winner, which scored `after`, is worth. It was chosen from `rivals`, itself among them; all scored the rows of
     `before`, which are the start's, as far as they got. Of one program, which nobody chose, all is worth.
 
     `earlier` are what was chosen from before, on the same rows: what won there, the winner may have come of. Had it not been
-    better than the start by more than `least`, that would have been kept.
+    better than the start by more than `least`, that would have been kept. `measured` is the luck of the choice from `rivals`
+    where whoever chose knows it.
     """
     lead = overall(after) - overall(before)
-    if shares_of(before):
+    luck = measured
+    if luck is None and shares_of(before):
         return _among_others(before, after, rivals)
-    luck = luck_of_choice(before, after, rivals, least) if len(rivals) > 1 else 0.0
+    if luck is None:
+        luck = luck_of_choice(before, after, rivals, least) if len(rivals) > 1 else 0.0
     luck += sum(_taken_over(before, after, others) for others in earlier)
     return Worth(luck, lead - luck)
 

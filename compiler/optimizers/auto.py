@@ -232,6 +232,7 @@ class _Search:
         self.notes: list[str] = []
         self.stopped = ""
         self.ended = False
+        self.luck = 0.0
         teachers = [one for one in (context.teacher, *context.teachers) if one is not None]
         self.facts = Facts(
             train=len(context.train),
@@ -418,13 +419,15 @@ class _Search:
             known |= zip(block, scored.scores, strict=True)
             lead = overall(list(known.values())) - overall([before.scores[place] for place in known])
         kept = lead > 0 and not rest
-        gained = lead - worth_of_winner(own, won.scores, chosen).luck * len(own) / rows if kept else 0.0
+        lucky = self._luck(own, won.scores, chosen, lead) if kept else 0.0
+        gained = lead - lucky if kept else 0.0
         low, high = self._between(before, known, chosen, len(own)) if better else (0.0, 0.0)
         if kept:
             scores = tuple(known[place] for place in range(rows))
             self.best = Candidate(label, won.program, scores)
             self.accepted.append(self.best)
             self.rivals.append(scores)
+            self.luck += lucky
             self.context.progress(label, self.best.score)
         after = self.context.evaluator.spent.total
         paid = None if usd is None or after.known_usd is None else after.known_usd - usd
@@ -444,6 +447,17 @@ class _Search:
             )
         )
         return max(0.0, gained), result.cut
+
+    def _luck(self, own: Sequence[float], won: Sequence[float], chosen: Sequence[Seen], lead: float) -> float:
+        """How much of a winner's `lead` on all rows is the luck of having been chosen on its own: what it leads by less on the
+        other, where that is likely. Choosing again tells the most; of searches that build on what they chose it tells too much."""
+        rows, part = len(self.best.scores), len(own)
+        most = worth_of_winner(own, won, chosen).luck * part / rows
+        if part == rows:
+            return most
+        here = overall(won) - overall(own)
+        others = (lead - here * part / rows) * rows / (rows - part)
+        return min(most, max(0.0, lead - others))
 
     def _between(
         self, before: Candidate, known: dict[int, float], chosen: Sequence[Seen], own: int
@@ -494,6 +508,7 @@ class _Search:
             scored_on=self.context.val,
             explored=tuple(self.explored),
             stopped=self.stopped,
+            luck=self.luck,
         )
 
 

@@ -385,6 +385,9 @@ class StepResult(Struct, frozen=True):
     """Of a step that tries several optimizers: its rounds, in order."""
     stopped: str = ""
     """Why such a step went no further, as a clause."""
+    luck: float | None = None
+    """How much the result's number shows too much, in the scores' unit, where the step has measured that; None: it is told from
+    what it chose from."""
 
 
 class PromptModel(Struct, frozen=True):

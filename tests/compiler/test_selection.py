@@ -86,6 +86,17 @@ def test_the_luck_of_a_race_is_that_of_its_rows(rounds: Sequence[tuple[int, int]
     assert luck(before, best, looks) < 0.95 * luck(before, best, [rows] * len(looks))
 
 
+def test_luck_that_a_step_has_measured_is_not_told_from_what_it_chose_from() -> None:
+    before, after = flips(20, 5, 60)
+    draws = random.Random(1)
+    rivals = [[tuple(after), *(tuple(draws.sample(after, len(after))) for _ in range(6))]]
+    told = last_word(before, after, rivals).worth
+    measured = last_word(before, after, rivals, measured=[0.01]).worth
+    assert told.luck > measured.luck == 0.01
+    assert measured.gained == pytest.approx(15 / 85 - 0.01)
+    assert last_word(before, after, rivals, measured=[None]).worth == told
+
+
 def test_one_program_that_nobody_chose_needs_no_luck() -> None:
     before, after = flips(2, 1, 10)
     assert luck(before, after, [len(before)]) == 0.0
