@@ -53,7 +53,8 @@ UNANSWERED = "ProviderError"
 class RunResult(Struct, frozen=True):
     """One run of a program on one row's inputs.
 
-    `outputs` is None when the answer was unusable; then `error` says how, as (class, message).
+    `outputs` is None when the answer was unusable; then `error` says how, as (class, message), and the trace has nothing but
+    the call of a tool that ended it.
     The numbers are a `Spent` and a `Flaws`, flat as the store keeps them.
     """
 

@@ -433,8 +433,9 @@ def _said_writer(plain: JsonValue) -> str:
     """What a file says of who wrote it."""
     origin = plain.get("provenance") if isinstance(plain, dict) else None
     writer = origin.get("toolchain") if isinstance(origin, dict) else None
-    said = isinstance(writer, str) and writer and writer.isprintable()
-    return f"; the file says that {writer[:40]} wrote it" if said else ""
+    if not isinstance(writer, str) or not writer or not writer.isprintable():
+        return ""
+    return f"; the file says that {writer[:40]} wrote it"
 
 
 def _checked(artifact: Artifact, place: int, keys_given: Callable[[str], bool]) -> KeptCandidate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ConfigurationError
@@ -52,8 +53,11 @@ class LedgerReader(Ledger):
         self.damaged += 1
         return None
 
-    def get_beside(self, key: bytes) -> Answer | None:
-        return self.get(key)
+    def get_all(self, keys: Sequence[bytes]) -> dict[bytes, Answer]:
+        return {key: answer for key in keys if (answer := self.get(key)) is not None}
+
+    def get_all_beside(self, keys: Sequence[bytes]) -> dict[bytes, Answer]:
+        return self.get_all(keys)
 
     async def put(self, key: bytes, model: str, answer: Answer) -> Answer:
         raise ConfigurationError(f"the ledger {self.path} is only read here")

@@ -124,7 +124,7 @@ def replayed(
         try:
             answers = find([one.key for one in asked if one is not None])
         except (DspecError, sqlite3.Error):
-            answers = {}
+            answers = dict[bytes, Answer]()
         for one in asked:
             answer = None if one is None else answers.get(one.key)
             outcome = None
