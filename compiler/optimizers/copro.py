@@ -26,7 +26,7 @@ from ..evaluate.tasks import Halt, together
 from ..search import Arm, Board, Full, Listed, Racing, Strategy
 from ..search.board import open_beside
 from .advising import Idea, Situation
-from .base import Context, Facts, Option, Options, Spec, StepResult, Writes
+from .base import LEAST_COMPARED, Context, Facts, Option, Options, Spec, StepResult, Writes
 from .proposing import Attempted, propose_from_attempts, propose_variations
 from .ranking import ranked
 from .texts import texts
@@ -43,6 +43,10 @@ SHARE = 0.42
 SHARE_OF_FURTHER, MOST_SHARE = 0.18, 0.8
 """What every further text adds to `SHARE`, and how much it is at most: the more texts there are, the less tells programs that
 differ in one of them apart, and the original scores the proposals for each again in every round."""
+
+FEW = LEAST_COMPARED
+"""Rows up to which the writing of proposals, which is then a good part of all calls, comes out of what a race may cost; and what
+proposals would have cost that were tried before is not spent on the others. With more rows either costs points."""
 
 KNOWN_BY = 2
 """Rounds of a race after which the next proposals are begun: what the best are is mostly known, and what the race still has to
@@ -61,8 +65,9 @@ def strategy(options: Options, depth: int, rows: int, texts: int, finalists: int
     if options.text("search") == "full":
         return Full()
     share = min(MOST_SHARE, SHARE + SHARE_OF_FURTHER * (texts - 1))
-    scored = options.integer("breadth") - (depth == 1)
-    return Racing.within(share * scored * rows, proposals(options, depth), rows, finalists=finalists)
+    asked, scored = proposals(options, depth), options.integer("breadth") - (depth == 1)
+    budget = share * scored * rows - (asked if rows <= FEW else 0)
+    return Racing.within(budget, asked, rows, finalists=finalists)
 
 
 def _calls(options: Options, facts: Facts) -> Calls:
@@ -322,7 +327,8 @@ class _Ascent(Struct):
             arms += self._arms(depth, address, further, len(arms) + 1)
         source = Listed(arms)
         if isinstance(compared, Racing):
-            compared = compared.fewer(asked, len(arms), rows)
+            if rows > FEW:
+                compared = compared.fewer(asked, len(arms), rows)
             if depth < self.options.integer("depth") and address == list(self.tried)[-1]:
                 rounds = compared.rounds(len(arms), rows)
                 known = rounds[min(KNOWN_BY, len(rounds)) - 1].rows
