@@ -142,7 +142,15 @@ async def compiled(name: str, kind: str, seed: int, compat: bool) -> Outcome:
     corrected = seen if built.corrected is None else 100 * built.corrected
     start_seen = math.nan if built.baseline is None else 100 * built.baseline.score
     return Outcome(
-        name, kind, seed, task.score(made), task.score(program), built.spent.calls, seen, corrected, start_seen
+        name,
+        kind,
+        seed,
+        task.score(made),
+        task.score(program),
+        built.spent.calls,
+        seen,
+        corrected,
+        start_seen,
     )
 
 
