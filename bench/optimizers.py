@@ -76,6 +76,8 @@ class Outcome:
     """What the report says the result scores on val; of a recorded block it is not known."""
     corrected: float = math.nan
     """The same without its luck."""
+    start_seen: float = math.nan
+    """What the start scores on the same rows of val."""
 
 
 def block(name: str, kind: str, seed: int, compat: bool) -> ir.Optimize:
@@ -138,8 +140,17 @@ async def compiled(name: str, kind: str, seed: int, compat: bool) -> Outcome:
     assert planned.least <= built.spent.calls <= planned.most, (name, kind, seed, built.spent.calls, planned)
     seen = math.nan if built.final is None else 100 * built.final.score
     corrected = seen if built.corrected is None else 100 * built.corrected
+    start_seen = math.nan if built.baseline is None else 100 * built.baseline.score
     return Outcome(
-        name, kind, seed, task.score(made), task.score(program), built.spent.calls, seen, corrected
+        name,
+        kind,
+        seed,
+        task.score(made),
+        task.score(program),
+        built.spent.calls,
+        seen,
+        corrected,
+        start_seen,
     )
 
 
@@ -230,22 +241,24 @@ def table(found: Sequence[Outcome], known: dict[tuple[str, str, int], Outcome], 
 
 
 def honesty(found: Sequence[Outcome]) -> list[str]:
-    """By how much scores on val are above the true ones, as reported and without their luck."""
+    """By how much scores on val are above the true ones, as reported and without their luck; and the latter once more less what
+    the start shows too much or too little on the same rows, which tells it more sharply: rows that are easy are easy for both."""
 
     def mean(values: Sequence[float]) -> str:
-        error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-        return f"{statistics.fmean(values):+.2f} ± {error:.2f}"
+        found, error = _mean(values)
+        return f"{found:+.2f} ± {error:.2f}"
 
-    lines = ["| optimizer | tasks | val less the true score | without luck, less the true score |"]
-    lines.append("| --- | ---: | ---: | ---: |")
+    lines = [
+        "| optimizer | tasks | val less the true score | without luck, less the true score | less what the start shows |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
     for name in [*STEPS, "**all**"]:
         of = [one for one in found if name in (one.step, "**all**") and not math.isnan(one.seen)]
         if of:
-            seen, corrected = (
-                mean([one.seen - one.score for one in of]),
-                mean([one.corrected - one.score for one in of]),
-            )
-            lines.append(f"| {name} | {len(of)} | {seen} | {corrected} |")
+            seen = [one.seen - one.score for one in of]
+            corrected = [one.corrected - one.score for one in of]
+            besides = [off - (one.start_seen - one.start) for one, off in zip(of, corrected, strict=True)]
+            lines.append(f"| {name} | {len(of)} | {mean(seen)} | {mean(corrected)} | {mean(besides)} |")
     return lines
 
 

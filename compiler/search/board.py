@@ -161,8 +161,13 @@ class Board:
 
         A control variate: rows that are hard for one are mostly hard for the other.
         """
-        seen = self.seen(arm)
-        return self.mean(self.incumbent) if seen == 0 else self.projected(self.mean(arm), seen)
+        return self.estimated(self.scores(arm))
+
+    def estimated(self, scores: Sequence[float]) -> float:
+        """`estimate` of an arm with these scores on the first rows."""
+        if not scores:
+            return self.mean(self.incumbent)
+        return self.projected(overall(scores, self.weights(len(scores))), len(scores))
 
     def projected(self, mean: float, rows: int) -> float:
         """`estimate` of an arm with that mean on the first `rows` rows. It rises with the mean."""
@@ -193,6 +198,16 @@ class Board:
             scores: dict[int, float] = {}
             task = asyncio.create_task(self._score(key, arm, start, rows, scores))
             self._going[key] = _Going(start, rows, scores, task)
+
+    async def ahead(self, arm: Arm, rows: int) -> Sequence[float]:
+        """Begins to score an arm, as above, and gives its scores on the first `rows` rows or more when they are there. The arm is
+        known by `extend` alone. Raises what the evaluation raises."""
+        import asyncio  # as above
+
+        self.begin(arm, rows)
+        key = program_digest(arm.program)
+        known, going = self._scores.get(key, []), self._going.get(key)
+        return [*known, *(await asyncio.shield(going.task) if going else ())]
 
     async def drop(self) -> None:
         """Cancels what was begun and not waited for."""

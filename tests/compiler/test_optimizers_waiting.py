@@ -11,15 +11,17 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import Asked, group, jitter, learner, rows, wrong
+from scripted import Asked, classifier, group, jitter, learner, pipeline, rows, wrong
 from stepping import step
 from virtual import elapsed
+from writing import Model
 
 from dspec.compiler.data import Example
 from dspec.compiler.evaluate.store import program_digest
 from dspec.compiler.evaluate.tasks import both
 from dspec.compiler.optimizers.bootstrap_few_shot import Accepted, in_order, likely
 from dspec.runtime.errors import BudgetExceeded
+from dspec.runtime.schema.program import Program
 
 SEARCH = "BootstrapFewShotWithRandomSearch"
 TRAIN, VAL = rows(24, groups=5), rows(20, start=100, groups=5)
@@ -112,6 +114,58 @@ async def test_a_search_asks_the_same_at_any_width(monkeypatch: pytest.MonkeyPat
         )
         found.add((repr(candidates), repr(asked), repr(done.told), done.spent.calls))
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("student", "skills"),
+    [
+        (classifier(), [30, 60, 45, 70, 50, 65]),
+        (classifier(), [30, 60, 45, 100, 50]),
+        (pipeline(), [30, 60, 45, 70, 50, 65]),
+    ],
+)
+async def test_rounds_of_proposals_ask_the_same_at_any_width(
+    monkeypatch: pytest.MonkeyPatch, student: Program, skills: list[int]
+) -> None:
+    """One round begins while the race of the one before it is on, unless that might find something perfect."""
+    found: set[tuple[object, ...]] = set()
+    for threads, seed in ((1, 0), (64, 1)):
+        done = await step(
+            monkeypatch,
+            "COPRO",
+            Model(skills),
+            student=student,
+            train=TRAIN,
+            val=VAL,
+            threads=threads,
+            latency=jitter(seed),
+            breadth=4,
+            ends=True,
+        )
+        candidates = [(one.label, program_digest(one.program)) for one in done.result.candidates]
+        # What two programs ask alike is asked once where it is out at the same time.
+        asked = sorted({str((one.request.messages, one.request.sample)) for one in done.script.asked})
+        found.add((repr(candidates), repr(asked), repr(done.told), done.result.notes, done.spent.calls))
+        assert done.spent.calls <= done.promised.most
+        assert done.result.ended is (100 in skills)
+    assert len(found) == 1
+
+
+def test_rounds_of_proposals_wait_for_little_but_their_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock that counts waiting alone."""
+    done, seconds = elapsed(
+        step(
+            monkeypatch,
+            "COPRO",
+            Model([20 + number * 7 % 45 for number in range(40)]),
+            train=rows(100),
+            val=rows(100, start=1000),
+            threads=64,
+            latency=lambda: 0.1,
+        )
+    )
+    assert done.spent.calls == done.script.calls <= done.promised.most
+    assert seconds <= 1.25 * done.spent.calls * 0.1 / 64
 
 
 @pytest.mark.parametrize(("threads", "bar"), [(16, 1.1), (64, 1.4)])
