@@ -207,6 +207,8 @@ class Optimize(Frozen):
     train: RowsRef
     val: RowsRef | None = None
     lm: str | None = None
+    lms: tuple[str, ...] = Field(default=(), exclude_if=lambda found: not found)
+    """Models among which the steps choose for each predictor that names none; `lm` is the first of them."""
     prompt_lm: str | None = None
     teacher_lm: str | None = None
     seed: int = 0
@@ -321,13 +323,17 @@ class Project(Frozen, defer_build=True):
             wanted.append(block.lm)
             program = block.program
         found: Runnable = self.made[program] if program in self.made else self.programs[program]
-        while program in self.optimizes:
-            program = self.optimizes[program].program
-        addresses = self.unbound.get(program, ())
+        addresses = self.open_in(program)
         for name in reversed(wanted) if addresses else ():
             if name is not None:
                 found = everywhere(found, partial(self._moved, addresses=addresses, lm=name))
         return found
+
+    def open_in(self, program: str) -> tuple[str, ...]:
+        """The predictors of a program that name no model themselves; of a block's result, those of what it started from."""
+        while program in self.optimizes:
+            program = self.optimizes[program].program
+        return self.unbound.get(program, ())
 
     def in_order(self, optimizes: Iterable[str]) -> tuple[str, ...]:
         """These optimize blocks and all whose results they need, each after those that it needs itself."""

@@ -189,6 +189,7 @@ async def compile_all(
                         report=both(report, observers),
                         execute=session.execute,
                         start=start_here if workers is None else workers.process,
+                        front=True,
                     )
                 results.append(done)
                 if job is jobs[-1] and all(one.whole for one in results):

@@ -566,10 +566,10 @@ def _costs(prepared: Prepared, name: str) -> bool:
     """Whether a model that a compile of the block asks may cost something."""
     from dspec.runtime.models.prices import price
 
-    resolved = prepared.resolved(name)
-    asked = [*resolved.student.lms.values(), resolved.teacher_lm, resolved.prompt_lm]
-    asked += [lm for judge in resolved.metric.judges for lm in judge.program.lms.values()]
-    return any(lm is not None and price(lm) != (0.0, 0.0) for lm in asked)
+    from ..compile.prepared import asked_in
+
+    asked = asked_in(prepared.project, prepared.resolved(name))
+    return any(price(lm) != (0.0, 0.0) for lm in asked)
 
 
 def _eval_key(prepared: Prepared, name: str) -> str:

@@ -29,7 +29,7 @@ from ..compile.changes import (
 from ..compile.estimate import Bill
 from ..compile.pace import Duration, duration
 from ..compile.plan import Plan, plan
-from ..compile.prepared import Prepared
+from ..compile.prepared import Prepared, asked_in
 from ..evaluate.store import Store
 from ..project.state import project_root, state_folder
 from .console import Exit, fail, print_error
@@ -126,12 +126,10 @@ def look(
         record, known = None, Free()
     since = None if record is None else changes(record.snapshot, inputs)
     made = made or plan(prepared, name)
-    judges = [lm for judge in resolved.metric.judges for lm in judge.program.lms.values()]
-    asked = (*resolved.student.lms.values(), resolved.teacher_lm, resolved.prompt_lm, *judges)
     time = duration(
         made.least,
         made.most,
-        [lm for lm in asked if lm is not None],
+        asked_in(prepared.project, resolved),
         threads=threads,
         measured=None if record is None else record.pace,
     )

@@ -21,7 +21,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dspec.runtime.artifact.artifact import Artifact, KeptCandidate, MadeFrom, kind_of
+from dspec.runtime.artifact.artifact import Artifact, MadeFrom, kind_of
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.running.bounds import calls_per_run
@@ -31,7 +31,7 @@ from dspec.runtime.schema.program import Program
 from .. import ir
 from ..diagnostics.wording import plural
 from ..evaluate.budget import Wall, wall_of
-from ..evaluate.digests import program_digest
+from ..evaluate.digests import asked_digest
 from ..evaluate.evaluation import Evaluation, Evaluator
 from ..evaluate.events import CandidateScored, Held, Report, StepFinished, StepStarted, silent
 from ..evaluate.meter import Account, Execute, metered
@@ -52,6 +52,7 @@ from ..optimizers.training.service import Training
 from .chain import (
     finalists_of,
     members_of,
+    model_choice,
     nested_of,
     on_teacher_lm,
     reducer_of,
@@ -61,22 +62,13 @@ from .chain import (
     teachers_of,
 )
 from .enough import affordable, looks
-from .evals import score_of, scored
-from .offers import (
-    COUNTED_ON,
-    Chosen,
-    PerAnswer,
-    ScoredProgram,
-    choose,
-    distinct,
-    front,
-    unit_of,
-    worth_keeping,
-)
+from .evals import scored
+from .offers import Chosen, ScoredProgram, front, unit_of
 from .plan import Plan, StepPlan
 from .prepared import Prepared, Resolved
 from .provenance import as_evaluation, provenance
 from .selection import LastWord, last_word
+from .weighing import cheapest, kept_candidates, unweighed, wants_weighing, weighed
 
 Status = Literal["complete", "budget", "stopped"]
 
@@ -126,7 +118,7 @@ class Built(Struct, frozen=True):
     verdict: LastWord | None
     notes: tuple[str, ...]
     offers: tuple[ScoredProgram, ...] = ()
-    """Every program that was scored on all rows, with what an answer of it takes."""
+    """Every program that was scored on all rows, with what an answer of it takes, as far as that was wanted."""
     chosen: Chosen | None = None
     """The cheapest of them, where the block says what to minimize; its offer is the result, if there is one."""
     corrected: float | None = None
@@ -166,12 +158,13 @@ async def run_steps(
     report: Report = silent,
     training: Training | None = None,
     execute: Execute = metered,
+    front: bool = False,
 ) -> Ran:
     """Score the program that the planned block starts from, run its steps, and score what comes out, unless its
     `scoring` is "none".
 
     `wall` pays for it, and for what the caller does besides; without one, the block's budget does. `execute` says where runs
-    are made.
+    are made. `front` asks for what an answer of every program takes (`Built.front`), where the result does not depend on it.
 
     Raises DataError, OptimizerError, MetricError, ProviderError and ConfigurationError. At the wall, or when the
     engine is told to stop, what was made by then is there all the same (`Built.status`).
@@ -211,7 +204,8 @@ async def run_steps(
         await ran.run()
     except (BudgetExceeded, Stopped) as halt:
         ran.halted(halt)
-    await ran.weigh()
+    if front or wants_weighing(resolved.optimize):
+        await ran.weigh()
     return ran
 
 
@@ -274,6 +268,8 @@ class Ran:
         """Whether a step has DSPy's schedule, which ends where DSPy ends."""
         self._unended = self._faithful or any(spec_of(step).saves for step in resolved.optimize.steps)
         """Whether steps run though nothing can be better than the program that the compile starts from."""
+        if resolved.optimize.lms and resolved.optimize.minimize is not None:
+            self._unended = True  # as good on another model, it may be cheaper
         self._offers: list[ScoredProgram] = []
         self._chosen: Chosen | None = None
         self._settled = False
@@ -342,50 +338,20 @@ class Ran:
         return next(spec_of(one).saves for one in self._resolved.optimize.steps if one.name == name)
 
     async def weigh(self) -> None:
-        """See what an answer takes of every program that was scored on all rows. Nothing is asked: these runs were made."""
-        rows = self._resolved.raced[:COUNTED_ON]
-        found = (
-            []
-            if self._baseline is None
-            else [("", Candidate("baseline", self._resolved.student, self._baseline.scores))]
-        )
-        found += [
-            (outcome.name, candidate)
-            for outcome in self._outcomes
-            if outcome.result.scored_on in (None, self._resolved.raced)
-            for candidate in outcome.result.candidates
-        ]
-        scored_on = len(self._resolved.raced)
-        offers = [
-            ScoredProgram(step, one.label, one.program, one.scores, one.score, PerAnswer(None, 0.0, 0.0))
-            for step, one in found
-            if len(one.scores) == scored_on
-        ]
+        """See what an answer takes of every program that was scored on all rows."""
+        result = None
         if self._final is not None:
-            offers.append(
-                ScoredProgram(
-                    self._resolved.optimize.emit,
-                    self._resolved.optimize.name,
-                    self._emitted,
-                    self._final.scores,
-                    self._final.score,
-                    PerAnswer(None, 0.0, 0.0),
-                )
-            )
-        for offer in distinct(offers):
-            takes = PerAnswer.of(*await self._evaluator.took(offer.program, rows))
-            if takes is not None:
-                self._offers.append(replace(offer, takes=takes))
+            optimize, final = self._resolved.optimize, self._final
+            result = unweighed(optimize.emit, optimize.name, self._emitted, final.scores, final.score)
+        steps = [(outcome.name, outcome.result) for outcome in self._outcomes]
+        self._offers = await weighed(self._evaluator, self._resolved, self._baseline, steps, result)
 
     def _cheapest(self) -> Chosen | None:
         """Where the block says what to minimize: the cheapest program that is certain to reach its gate is the result."""
-        optimize = self._resolved.optimize
-        if optimize.minimize is None or optimize.gate is None:
+        results = (outcome.result for outcome in self._outcomes)
+        chosen = cheapest(self._resolved.optimize, self._offers, self._baseline, results)
+        if chosen is None:
             return None
-        results = [outcome.result for outcome in self._outcomes]
-        scores = () if self._baseline is None else self._baseline.scores
-        tried = 1 + sum(len(chosen_from(one, scores)) for one in results)
-        chosen = choose(self._offers, optimize.minimize, optimize.gate, tried)
         if chosen.offer is not None:
             self._emitted = chosen.offer.program
             self._final = as_evaluation(
@@ -469,6 +435,7 @@ class Ran:
             teacher = each(teacher, as_dspy) if teacher is not None else None
         report = Held(self._report)
         evaluator = self._evaluator.account(report)
+        nested = nested_of(self._project, step, self._programs, lm, self._on_teacher_lm)
         context = Context(
             evaluator=evaluator,
             train=resolved.train,
@@ -483,12 +450,13 @@ class Ran:
             seed=resolved.optimize.seed,
             members=members_of(self._project, step, self._programs, self._candidates, lm),
             reducer=reducer_of(self._project, step, lm),
-            nested=nested_of(self._project, step, self._programs, lm, self._on_teacher_lm),
+            nested=nested,
             lms=self._project.lms,
             start_scored=None if self._walled else self._scored,
             faithful=step.compat is not None,
             training=self._training,
             teachers=tuple(map(self._on_teacher_lm, teachers_of(self._project, step, self._programs, lm))),
+            models=model_choice(self._project, resolved.optimize, step, student, nested),
         )
         return _Begun(index, step, spec, student, context, report)
 
@@ -559,6 +527,8 @@ class Ran:
 
     def _prompt_model(self) -> PromptModel | None:
         name = self._resolved.optimize.prompt_lm
+        if name is None and self._resolved.optimize.lms and self._resolved.prompt_lm is not None:
+            name = self._resolved.prompt_lm.name  # whatever the student of a later step asks
         return None if name is None else PromptModel(name, self._project.with_fallbacks([name]))
 
     def _lean(self, verdict: LastWord) -> bool:
@@ -634,6 +604,7 @@ class Ran:
         corrected = self._corrected(verdict)
         self._notes += self._seen()
         self._notes += self._described()
+        self._notes += self._asking()
         zeros = (*self._zeros(), *self._evaluator.tools.told())
         self._notes += (f"{note}; for example: {reason}" for note, reason in zeros)
         return Built(
@@ -685,6 +656,18 @@ class Ran:
             if name in before and description != before[name].description:
                 yield f"`{name}` is described as {_shown(description)}; it was {_shown(before[name].description)}"
 
+    def _asking(self) -> Iterator[str]:
+        """Which of the block's models each predictor asks now."""
+        optimize, emitted = self._resolved.optimize, self._emitted
+        if not optimize.lms or not isinstance(emitted, Program):
+            return
+        named = self._project.open_in(optimize.program)
+        asked = [
+            f"`{address}` asks `{one.lm}`" for address, one in emitted.predictors.items() if address in named
+        ]
+        if asked:
+            yield f"of {' and '.join(f'`{name}`' for name in optimize.lms)}: {', '.join(asked)}"
+
     def _zeros(self) -> Iterator[tuple[str, str]]:
         """What a reader must know of scores that hold zeros for failures, each with an example, which is not for
         artifacts: it names the endpoint, or holds what a row holds."""
@@ -721,7 +704,7 @@ class Ran:
                 unanswered=len(self._evaluator.unanswered),
                 files=self._files,
             ),
-            candidates=self._kept(),
+            candidates=kept_candidates(optimize, metric.name, self._offers),
             notes=tuple(self._notes)
             if self._status != "complete"
             else (
@@ -730,23 +713,14 @@ class Ran:
             ),
         )
 
-    def _kept(self) -> tuple[KeptCandidate, ...]:
-        """The candidates that the block asks to keep."""
-        optimize = self._resolved.optimize
-        if not optimize.keep:
-            return ()
-        unit = optimize.minimize or unit_of(self._offers)
-        name = self._resolved.metric.name
-        return worth_keeping(self._offers, unit, optimize.keep, lambda scores: score_of(name, scores))
-
     def _said_settled(self, start: Evaluation) -> str:
         return f"{said_perfect(start.scores)} {SETTLED}"
 
 
 def _verdict_on(given: Program, result: StepResult) -> LastWord | None:
     """What a step made against what it was `given`, where it scored both on the same rows."""
-    digest = program_digest(thaw(given))
-    start = next((one for one in result.candidates if program_digest(one.program) == digest), None)
+    digest = asked_digest(thaw(given))
+    start = next((one for one in result.candidates if asked_digest(one.program) == digest), None)
     best = next((one for one in result.candidates if one.program == result.program), None)
     if start is None or best is None:
         return None

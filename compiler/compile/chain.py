@@ -15,7 +15,8 @@ from dspec.runtime.schema.program import LM, Program, asked_besides
 from .. import ir
 from ..optimizers.base import Nested, OptimizerError, Options, Spec
 from ..optimizers.better_together import DEFAULTS
-from ..optimizers.frozen import freeze
+from ..optimizers.choosing import ModelChoice
+from ..optimizers.frozen import freeze, tunable
 from ..optimizers.table import find
 
 
@@ -134,6 +135,27 @@ def reducer_of(project: ir.Project, step: ir.StepSpec, lm: str | None) -> Progra
     found = project.on_lm(str(named[0]), lm)
     assert isinstance(found, Program)  # a module or a program that is declared
     return found
+
+
+def model_choice(
+    project: ir.Project,
+    optimize: ir.Optimize,
+    step: ir.StepSpec,
+    student: Program,
+    nested: Mapping[str, Nested],
+) -> ModelChoice:
+    """The models that the step chooses among for predictors of its student: of those that it may change, the ones that name no
+    model themselves. None where it does not choose, or has DSPy's schedule."""
+    specs = [spec_of(step), *(one.spec for one in nested.values())]
+    if not optimize.lms or step.compat is not None or not any(one.chooses_lms for one in specs):
+        return ModelChoice()
+    made_from = dict(zip((one.name for one in optimize.steps), ir.origins(optimize.steps), strict=True))
+    origin = step.name
+    while origin in made_from:
+        origin = made_from[origin]
+    named = project.open_in(origin or optimize.program)
+    addresses = tuple(address for address in tunable(student) if address in named)
+    return ModelChoice(optimize.lms, addresses, project.lms) if addresses else ModelChoice()
 
 
 FOR_A_GATE = 4

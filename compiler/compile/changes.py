@@ -98,7 +98,8 @@ def snapshot(prepared: Prepared, name: str) -> Snapshot:
     optimize = resolved.optimize
     evals = [block for block in project.evals.values() if block.program == name]
     named = {name for name in (optimize.prompt_lm, optimize.teacher_lm) if name is not None}
-    models = {name: project.lms[name] for name in sorted(named)} | resolved.student.lms
+    models = project.with_fallbacks(optimize.lms) | {name: project.lms[name] for name in sorted(named)}
+    models |= resolved.student.lms
     for judge in resolved.metric.judges:
         models |= judge.program.lms
     results: dict[str, JsonValue] = {
@@ -122,7 +123,9 @@ def snapshot(prepared: Prepared, name: str) -> Snapshot:
         "val": _rows(resolved.val),
         "seed": optimize.seed,
         "on_error": optimize.on_error,
-        **optimize.model_dump(mode="json", include={"minimize", "gate", "keep"}, exclude_defaults=True),
+        **optimize.model_dump(
+            mode="json", include={"lms", "minimize", "gate", "keep"}, exclude_defaults=True
+        ),
         **(
             {"scoring": optimize.scoring}
             if len(resolved.raced) < len(resolved.val) or optimize.scoring == "none"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dspec.runtime.adapters.base import LEFT_OUT
 from dspec.runtime.models.limits import FURTHER
@@ -32,6 +33,7 @@ from ..data import Rows
 from ..evaluate.counts import Range
 from ..evaluate.meter import PURPOSES, Account, Purpose
 from ..optimizers.base import Shows, Writes
+from ..optimizers.choosing import ModelChoice
 from ..optimizers.frozen import tunable
 from ..optimizers.proposing.answers import MAX_EXTENDED, MAX_INSTRUCTION
 from ..optimizers.proposing.cases import MAX_CASES, MAX_FEEDBACK
@@ -177,18 +179,19 @@ class TrainingPlan(Struct, frozen=True):
 
 class Growth(Struct, frozen=True):
     """What steps have made of a program: bytes of demos and of words that its prompts may have gained, and those that they
-    likely have."""
+    likely have; and the models that its predictors may ask by now, where steps chose among several."""
 
     most_demos: Mapping[str, int] = {}
     most_words: Mapping[str, int] = {}
     likely_demos: Mapping[str, int] = {}
     likely_words: Mapping[str, int] = {}
+    lms: Mapping[str, tuple[str, ...]] = {}
 
     def most(self, program: Runnable) -> Laden:
-        return Laden(program, _both(self.most_demos, self.most_words))
+        return Laden(program, _both(self.most_demos, self.most_words), self.lms)
 
     def likely(self, program: Runnable) -> Laden:
-        return Laden(program, _both(self.likely_demos, self.likely_words))
+        return Laden(program, _both(self.likely_demos, self.likely_words), self.lms)
 
 
 def _both(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
@@ -215,6 +218,11 @@ def larger(growths: Sequence[Growth]) -> Growth:
         most([one.most_words for one in growths]),
         most([one.likely_demos for one in growths]),
         most([one.likely_words for one in growths]),
+        {
+            address: tuple(dict.fromkeys(name for each in growths for name in each.lms.get(address, ())))
+            for one in growths
+            for address in one.lms
+        },
     )
 
 
@@ -375,10 +383,14 @@ class Reckoning:
         growth: Growth,
         shows: Shows,
         writes: Writes,
+        models: ModelChoice,
         *,
         adds: bool,
     ) -> Growth:
-        """The student's growth as the programs have it that a step makes of it; `adds` where it keeps the demos it finds."""
+        """The student's growth as the programs have it that a step makes of it, which may choose among `models`; `adds` where it
+        keeps the demos it finds."""
+        lms = {**growth.lms, **models.options(student)}
+        growth = replace(growth, lms=lms)
         demos, likely = self._demos(student, growth, shows.most, shows.made, repeats=shows.repeats)
         most_demos, likely_demos = dict(growth.most_demos), dict(growth.likely_demos)
         for table, new in ((most_demos, demos), (likely_demos, likely)):
@@ -392,7 +404,7 @@ class Reckoning:
                 words = most_words.get(address, 0) + writes.kept * answer
                 most_words[address] = min(words, _UTF8 * MAX_EXTENDED)
                 likely_words[address] = likely_words.get(address, 0) + _WRITTEN
-        return Growth(most_demos, most_words, likely_demos, likely_words)
+        return Growth(most_demos, most_words, likely_demos, likely_words, lms)
 
     def taught(self, teacher: Runnable, growth: Growth, shows: Shows) -> Growth:
         """The teacher's growth with the labelled demos that it may be given."""
@@ -420,11 +432,12 @@ class Reckoning:
         bounds: dict[str, int] = {}
         likely: dict[str, int] = {}
         for address, predictor in tunable(program).items():
-            lm = predictor.asks(walk.lms)
-            if lm is None:
+            named = dict.fromkeys((predictor.lm, *growth.lms.get(address, ())))
+            asked = [lm for name in named if (lm := predictor.asks(walk.lms, name)) is not None]
+            if not asked:
                 continue
-            frame = walk.demo_frame(predictor, lm)
-            gives = walks.giving(lm, walk.lms)
+            frame = max(walk.demo_frame(predictor, lm) for lm in asked)
+            gives = [walks.giving(lm, walk.lms) for lm in asked]
             # A row that lacks a value says so.
             names = [one.name for one in (*predictor.signature.inputs, *predictor.signature.outputs)]
             missing = sum(name not in rows.longest for name in names)
@@ -432,16 +445,22 @@ class Reckoning:
             lacking = 2 * len(LEFT_OUT) + 200 if missing else 0
             labelled = sizes.whole(dict(top))
             shown = run.largest.get(address, 0) + (count - 1) * nothing.largest.get(address, 0)
-            fields = sum(self._most.written(one, predictor, gives) for one in predictor.signature.outputs)
-            written = min(made, count) * min(BYTES_WRITTEN * self._most.limit(gives), fields)
+            written = min(made, count) * max(
+                min(
+                    BYTES_WRITTEN * self._most.limit(lm),
+                    sum(self._most.written(one, predictor, lm) for one in predictor.signature.outputs),
+                )
+                for lm in gives
+            )
             # Where a run asks with the row's own values, the row bounds them.
             within = shown <= labelled + 4 * count * len(predictor.signature.inputs)
             inner = shown if made and not within else 0
-            dear = (
-                dearness(lm.model) if any(medium_kind(one.type) for one in predictor.signature.inputs) else 1
-            )
+            media = any(medium_kind(one.type) for one in predictor.signature.inputs)
+            dear = max(dearness(lm.model) for lm in asked) if media else 1
             bounds[address] = lacking + count * frame + dear * (labelled + inner) + written
-            answer = sum(self._likely.written(one, predictor, gives) for one in predictor.signature.outputs)
+            answer = sum(
+                self._likely.written(one, predictor, gives[0]) for one in predictor.signature.outputs
+            )
             likely[address] = count * (frame - 2 * FRAME + usual.largest.get(address, 0) + answer)
         return bounds, likely
 
@@ -512,7 +531,13 @@ class Reckoning:
             self._guesses[purpose].add(load, middle if likely is None else likely)
 
     def _run(self, laden: Laden, ruler: Most | Likely, row: sizes.Sizes) -> tuple[Load, Sized]:
-        key = (id(laden.program), ruler is self._most, tuple(laden.more.items()), tuple(row.items()))
+        key = (
+            id(laden.program),
+            ruler is self._most,
+            tuple(laden.more.items()),
+            tuple(laden.lms.items()),
+            tuple(row.items()),
+        )
         if key not in self._again:
             self._again[key] = laden.program, walks.run_load(laden, ruler, self._lms, row)
         return self._again[key][1]

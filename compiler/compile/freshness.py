@@ -88,7 +88,16 @@ def _steps(artifact: Artifact, optimize: ir.Optimize) -> list[Change]:
 
 def _models(artifact: Artifact, prepared: Prepared, name: str) -> Iterator[Change]:
     """Models that predictors would ask now instead of theirs, and what changes answers of those that they ask."""
-    student, declared = prepared.resolved(name).student, prepared.project.lms
+    optimize, student, declared = (
+        prepared.resolved(name).optimize,
+        prepared.resolved(name).student,
+        prepared.project.lms,
+    )
+    for key in optimize.lms:
+        then, now = artifact.provenance.models.get(key), declared[key].model
+        if then != now and key not in artifact.program.lms:
+            yield Change(f"lm {key}", then, now)
+    free = prepared.project.open_in(optimize.program) if optimize.lms else ()
     for program in parts(artifact.program):
         for key, lm in program.lms.items():
             now = declared.get(key)
@@ -101,7 +110,8 @@ def _models(artifact: Artifact, prepared: Prepared, name: str) -> Iterator[Chang
                     yield Change(f"lm {key}.{member}", *map(_setting, (then, set_now)))
         for address, predictor in program.predictors.items():
             own = student.predictors.get(address)
-            if own is not None and own.lm != predictor.lm:
+            chosen = address in free and predictor.lm in optimize.lms
+            if own is not None and own.lm != predictor.lm and not chosen:
                 yield Change(f"{address}.lm", predictor.lm, own.lm)
 
 

@@ -20,7 +20,7 @@ from dspec.runtime.schema.usage import Spent
 
 from .. import ir
 from ..diagnostics.wording import plural
-from ..evaluate.digests import program_digest
+from ..evaluate.digests import asked_digest
 
 LEVEL = 0.05
 """How often a result may miss its gate, at most."""
@@ -204,5 +204,5 @@ def distinct(offers: Iterable[ScoredProgram]) -> list[ScoredProgram]:
     """Each program once, where it was first offered."""
     found: dict[tuple[str, ...], ScoredProgram] = {}
     for one in offers:
-        found.setdefault(tuple(program_digest(each) for each in programs(one.program)), one)
+        found.setdefault(tuple(asked_digest(each) for each in programs(one.program)), one)
     return list(found.values())

@@ -137,9 +137,10 @@ async def compile_block(
     report: Report,
     execute: Execute = metered,
     start: StartProcess = start_here,
+    front: bool = False,
 ) -> Compiled:
     """Run the steps, select, and write the artifact; then score it with the block's evals. `start` has the processes that
-    train checkpoints.
+    train checkpoints; `front` as in `run_steps`.
 
     From then on the prepared project has the result, if the compile ran to its end.
     """
@@ -163,6 +164,7 @@ async def compile_block(
             report=report,
             training=training,
             execute=execute,
+            front=front,
         )
         built = ran.select()
         done = built.status == "complete" and not built.missed

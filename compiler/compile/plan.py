@@ -30,12 +30,14 @@ from ..optimizers.compat.table import calls_of, scores_val
 from ..optimizers.demos import has_demos
 from ..optimizers.ensemble import gather
 from ..optimizers.frozen import thaw, tunable
+from ..optimizers.prompt_room import PromptRoom
 from ..optimizers.texts import describes, tunable_tools
 from ..optimizers.training.results import tuned_shape
 from ..project.state import project_root
 from .chain import (
     finalists_of,
     members_of,
+    model_choice,
     nested_of,
     on_teacher_lm,
     reducer_of,
@@ -275,6 +277,8 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
             continue
         teacher = teacher_of(project, step, programs, optimize.lm) or starts
         more = teachers_of(project, step, programs, optimize.lm)
+        nested = nested_of(project, step, programs, optimize.lm, taught_by)
+        models = model_choice(project, optimize, step, starts, nested)
         facts = Facts(
             train=len(resolved.train),
             val=len(resolved.raced),
@@ -288,9 +292,11 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
             and not has_demos(starts),
             val_given=optimize.val is not None,
             finalists=finalists_of(optimize, step.name),
-            nested=nested_of(project, step, programs, optimize.lm, taught_by),
+            nested=nested,
             tools=len(tunable_tools(starts)),
             teachers=0 if step.teacher is None else 1 + len(step.teachers),
+            lms=max(1, len(models.names)),
+            choosing=len(models.addresses),
         )
         options = Options(spec, step.options)
         calls = calls_of(spec, step.compat)(options, facts)
@@ -299,10 +305,10 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
         settles = spec.candidates and step.compat is None and facts.finalists == 1 and not spec.saves
         # What is expected is reckoned without: a program is seldom perfect.
         sure = _settled(calls, facts) if settles else calls
-        nested = [one.teacher for one in facts.nested.values() if one.teacher is not None]
-        nested += [each for one in facts.nested.values() for each in one.teachers]
-        fewer = min(map(_share_at_least, (starts, teacher, *more, *nested)))
-        taught = [calls_per_run(one) for one in (*more, *nested)]
+        inside = [one.teacher for one in nested.values() if one.teacher is not None]
+        inside += [each for one in nested.values() for each in one.teachers]
+        fewer = min(map(_share_at_least, (starts, teacher, *more, *inside)))
+        taught = [calls_per_run(one) for one in (*more, *inside)]
         fewest = min(facts.calls_per_run, facts.teacher_calls, *taught)
         runs = _scored(calls, facts.calls_per_run, fewest)
         scorings += runs
@@ -315,17 +321,18 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
             trains = None
         shows, writes = spec.shows(options, facts), spec.writes(options, facts)
         before = growth_of(origin, starts)
-        after = reckoning.stepped(starts, before, shows, writes, adds="demos" in spec.starts_from)
+        after = reckoning.stepped(starts, before, shows, writes, models, adds="demos" in spec.starts_from)
         tried = [(starts, after), (made, after)]
         teachers = [
             (taught_by(one), reckoning.taught(one, growth, shows))
             for one, growth in (
                 (teacher, before if step.teacher is None else growth_of(step.teacher, teacher)),
                 *((one, growth_of(name, one)) for name, one in zip(step.teachers, more, strict=True)),
-                *((one, grown(one)) for one in nested),
+                *((one, grown(one)) for one in inside),
             )
         ]
         met += [starts, *(one for one, _ in teachers)]
+        met += [models.moved(starts, asked, PromptRoom()) for asked in models.others(starts)]
         reckoning.runs("task", tried, calls.task, facts.calls_per_run)
         reckoning.runs("teacher", [*teachers, *tried], calls.teacher, fewest)
         reckoning.questions(starts, after, writes, calls.prompt)
@@ -453,6 +460,11 @@ def _notes(
     notes = [
         f"an answer that does not parse or breaks a check is asked for again: at most {again:,} further calls"
     ]
+    if any(growth.lms for growth in walked.growths.values()):
+        names = " and ".join(f"`{name}`" for name in optimize.lms)
+        notes.append(
+            f"the steps choose between {names}: at most, each of them takes tokens and money for every call that it may be asked"
+        )
     if branching := _calls_of_a_run(resolved.student):
         notes.append(branching)
     if resolved.student.tools:

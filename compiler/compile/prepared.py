@@ -274,6 +274,13 @@ def resolve(
     )
 
 
+def asked_in(project: ir.Project, resolved: Resolved) -> list[LM]:
+    """The models that a compile of the block asks, those that its searches choose among and its judges' among them."""
+    found = [*resolved.student.lms.values(), *project.with_fallbacks(resolved.optimize.lms).values()]
+    found += [one for one in (resolved.teacher_lm, resolved.prompt_lm) if one is not None]
+    return found + [lm for judge in resolved.metric.judges for lm in judge.program.lms.values()]
+
+
 def _prompt_lm(student: Program) -> LM | None:
     return next((student.lms.get(predictor.lm) for predictor in student.predictors.values()), None)
 

@@ -111,7 +111,9 @@ def recipe(resolved: Resolved) -> Recipe:
 
 def _wanted(optimize: ir.Optimize) -> list[JsonValue]:
     """What a block says of its result and of what is kept beside it, if anything."""
-    said = optimize.model_dump(mode="json", include={"minimize", "gate", "keep"}, exclude_defaults=True)
+    said = optimize.model_dump(
+        mode="json", include={"lms", "minimize", "gate", "keep"}, exclude_defaults=True
+    )
     return [said] if said else []
 
 
@@ -134,8 +136,10 @@ def as_evaluation(candidate: Candidate, rows: Rows) -> Evaluation:
 
 def models_of(project: ir.Project, resolved: Resolved, emitted: Runnable) -> dict[str, str]:
     """Model strings by the name of their `lm`, and by role of what a compile asks besides."""
-    models = {name: lm.model for name, lm in sorted(emitted.lms.items())}
     optimize = resolved.optimize
+    models = {
+        name: lm.model for name, lm in sorted({**project.with_fallbacks(optimize.lms), **emitted.lms}.items())
+    }
     roles = {"teacher": optimize.teacher_lm, "prompt": optimize.prompt_lm}
     asked = {role: project.lms[name].model for role, name in roles.items() if name is not None}
     judges = {

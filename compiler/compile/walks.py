@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import nlargest
+from types import MappingProxyType
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -298,8 +299,8 @@ def _readers(lm: LM) -> int:
 
 class Walk:
     """A program, walked as its runs go. `more` are bytes that each predictor is told beyond what it is told now: demos
-    and words that steps may add; `lms` are the models of the project, for those that the program does not have yet;
-    `within` is how often what runs the program is done again."""
+    and words that steps may add; `lms` are the models of the project, for those that the program does not have yet; `given`
+    are the models that steps may give to a predictor; `within` is how often what runs the program is done again."""
 
     def __init__(
         self,
@@ -308,9 +309,11 @@ class Walk:
         *,
         lms: Mapping[str, LM],
         more: Mapping[str, int],
+        given: Mapping[str, Sequence[str]] = MappingProxyType({}),
         within: int = 1,
     ) -> None:
         self.program = program
+        self.given = given
         self.ruler = ruler
         self.lms = {**lms, **program.lms}
         self.more = more
@@ -477,6 +480,36 @@ class Walk:
         told: Predictor | None = None,
         tools: int = 0,
     ) -> Sized:
+        """A call of a predictor, on whichever model it is: what any of them takes, and gives at most."""
+        outputs: Sized = 0
+        loads: list[Load] = []
+        for name in dict.fromkeys((predictor.lm, *self.given.get(address, ()))):
+            one = Load()
+            on = predictor if name == predictor.lm else predictor.model_copy(update={"lm": name})
+            gives = self._call_on(
+                address, on, given, one, hint, load.written, content=content, told=told, tools=tools
+            )
+            outputs = longer(outputs, gives) if loads else gives
+            loads.append(one)
+        load.add(
+            loads[0] if len(loads) == 1 else self.ruler.either(loads), times * strategy_of(predictor).calls
+        )
+        return outputs
+
+    def _call_on(
+        self,
+        address: str,
+        predictor: Predictor,
+        given: Sizes,
+        one: Load,
+        hint: int,
+        before: float,
+        *,
+        content: float | None,
+        told: Predictor | None,
+        tools: int,
+    ) -> Sized:
+        """Adds one call to `one`; all calls before it have made so many bytes."""
         lms = [asked_as(self.lms[name], predictor.settings) for name in _asked(predictor.lm, self.lms)]
         if not lms:
             return {one.name: 0 for one in predictor.signature.outputs}
@@ -498,8 +531,8 @@ class Walk:
         prompt = content + hint + self.more.get(address, 0)
         prompt += max(self.frame(told or predictor, lm) + (tools if native(lm) else 0) for lm in lms)
         giving = max((self.ruler.answer(predictor, lm) for lm in reading), default=answer)
-        one = Load(written=content + min(whole(outputs), BYTES_WRITTEN * giving + _MARGIN * len(outputs)))
-        objection = self._objection(predictor, {**given, **outputs}, max(load.written, one.written))
+        one.written = content + min(whole(outputs), BYTES_WRITTEN * giving + _MARGIN * len(outputs))
+        objection = self._objection(predictor, {**given, **outputs}, max(before, one.written))
         if not reading:
             self.ruler.call(one, lms, prompt, answer, self.asked, objection)
         else:
@@ -509,7 +542,6 @@ class Walk:
             shown = BYTES_WRITTEN * answer + max(self.frame(reader, lm, extracting=True) for lm in reading)
             self.ruler.call(one, reading, shown, giving, _readers(lms[0]) * self.asked, objection)
         one.largest[address] = math.ceil(content)
-        load.add(one, times * strategy_of(predictor).calls)
         return outputs
 
     def _reading(self, lm: LM) -> list[LM]:
@@ -566,10 +598,16 @@ class Walk:
             made += tried * run.written + whole(found[0])
             if roles:
                 made += sum(
-                    self.frame(predictor, lm)
+                    max(
+                        (
+                            self.frame(predictor, lm)
+                            for name in (predictor.lm, *self.given.get(address, ()))
+                            if (lm := predictor.asks(self.lms, name)) is not None
+                        ),
+                        default=0,
+                    )
                     for address in reached_from(program, module.runs)
                     if (predictor := program.predictors.get(address)) is not None
-                    and (lm := predictor.asks(self.lms)) is not None
                 )
         if module.tools and TOOLS in counts:
             called: list[Load] = []
@@ -673,18 +711,20 @@ def _demo_bytes(demo: Demo) -> int:
 
 
 class Laden(Struct, frozen=True):
-    """A program, or an ensemble's members, with the bytes that steps may add to each predictor's prompt."""
+    """A program, or an ensemble's members, with the bytes that steps may add to each predictor's prompt, and the models that
+    they may give to it."""
 
     program: Runnable
     more: Mapping[str, int] = field(default_factory=dict[str, int])
+    lms: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 def run_load(laden: Laden, ruler: Ruler, lms: Mapping[str, LM], inputs: Sizes) -> tuple[Load, Sized]:
     """What one run takes on inputs of these sizes, and the sizes of what it gives."""
     program = laden.program
     if not isinstance(program, Ensemble):
-        return Walk(program, ruler, lms=lms, more=laden.more).run(inputs)
-    ran = [run_load(Laden(one, laden.more), ruler, lms, inputs) for one in program.members]
+        return Walk(program, ruler, lms=lms, more=laden.more, given=laden.lms).run(inputs)
+    ran = [run_load(Laden(one, laden.more, laden.lms), ruler, lms, inputs) for one in program.members]
     outputs: Sized = ran[0][1]
     for _, one in ran[1:]:
         outputs = longer(outputs, one)

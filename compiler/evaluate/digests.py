@@ -43,6 +43,21 @@ def program_digest(program: Runnable) -> str:
     return _digest(Same(program))
 
 
+def asked_digest(program: Program) -> str:
+    """Hash of what makes two programs of one compile the same: all that `program_digest` says, and the name of the model that
+    each predictor asks."""
+    return _asked_digest(Same(program))
+
+
+@lru_cache(maxsize=256)
+def _asked_digest(of: Same[Program]) -> str:
+    called = reached(of.value)
+    asked: dict[str, JsonValue] = {
+        name: one.lm for name, one in of.value.predictors.items() if name in called
+    }
+    return digest([program_digest(of.value), asked])
+
+
 @lru_cache(maxsize=256)
 def _digest(of: Same[Program]) -> str:
     program = of.value

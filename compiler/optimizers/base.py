@@ -25,6 +25,7 @@ from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.program import LM, Program
 from dspec.runtime.schema.types import JsonValue
 
+from .choosing import ModelChoice, most_moved, ways
 from .prompt_room import PromptRoom
 
 if TYPE_CHECKING:
@@ -115,6 +116,20 @@ class Facts(Struct, frozen=True):
     """Tools whose descriptions the step may change."""
     teachers: int = 0
     """How many the step names."""
+    lms: int = 1
+    """Models that the search chooses among."""
+    choosing: int = 0
+    """Predictors for which it chooses one."""
+
+    @property
+    def ways(self) -> int:
+        """In how many ways models may be given to predictors; 1 where the search chooses none."""
+        return ways(self.lms, self.choosing)
+
+    @property
+    def moved(self) -> int:
+        """Programs at most that a search makes of its best one by asking other models (`choosing`)."""
+        return most_moved(self.ways)
 
     @property
     def texts(self) -> int:
@@ -249,6 +264,8 @@ class Spec(Struct, frozen=True):
     """The result as far as a plan can know it: all that decides how many calls a run makes."""
     per_input: bool = False
     """True when the demos are chosen for each input, from an index, of which a program has one."""
+    chooses_lms: bool = False
+    """True when its search also chooses which of the block's `lms` each predictor asks (`choosing`)."""
     saves: bool = False
     """True when the step makes a program cheaper and not better: its result is kept unless it is clearly worse."""
     reflective: bool = False
@@ -450,6 +467,8 @@ class Context(Struct, frozen=True):
     """What trains models' weights. None: nothing here does."""
     teachers: tuple[Runnable, ...] = ()
     """Further teachers, besides `teacher`, of a step that takes several."""
+    models: ModelChoice = ModelChoice()
+    """Which model each predictor asks, as far as the search is to choose it."""
 
     @property
     def settles(self) -> bool:

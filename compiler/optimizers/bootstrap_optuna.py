@@ -20,13 +20,15 @@ from ..evaluate.tasks import together
 from .base import Context, Facts, Option, Options, Shows, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS, assemble, bootstrap, prepare_teacher, teacher_calls
 from .frozen import tunable
+from .moving import scored_moved
 from .ranking import ranked, settled
 
 if TYPE_CHECKING:
     import asyncio
 
 Choice = tuple[int, ...]
-"""Index of the demo that each predictor shows, in the predictors' order."""
+"""Index of the demo that each predictor shows, in the predictors' order, then of the model that each one asks which is open to
+several."""
 
 
 def pool_size(options: Options) -> int:
@@ -40,7 +42,7 @@ def _calls(options: Options, facts: Facts) -> Calls:
     trials = options.integer("num_candidate_programs")
     as_it_came = 0 if facts.student_scored else 1
     return Calls(
-        task=Range(scoring * as_it_came, scoring * (trials + as_it_came)),
+        task=Range(scoring * as_it_came, scoring * (trials + as_it_came + facts.moved)),
         teacher=teacher_calls(pool_size(options), options, facts),
     )
 
@@ -74,6 +76,7 @@ SPEC = Spec(
     takes_teacher=True,
     bootstraps=True,
     candidates=True,
+    chooses_lms=True,
     advised_train=50,
 )
 
@@ -132,14 +135,16 @@ async def _sample(search: _Search, trials: int, seed: int) -> StepResult:
     )
     space: dict[str, optuna.distributions.BaseDistribution] = {
         address: optuna.distributions.IntDistribution(0, size - 1)
-        for address, size in zip(search.addresses, search.sizes, strict=True)
+        for address, size in zip(search.addresses, search.sizes, strict=False)
     }
+    for address, names in search.lms.items():
+        space[f"{address} lm"] = optuna.distributions.CategoricalDistribution(list(range(len(names))))
     scored = [await search.score(None)]
     search.tell(scored[0])
     context = search.context
     for _ in range(trials):
         trial = study.ask(space)
-        choice = tuple(int(trial.params[address]) for address in search.addresses)
+        choice = tuple(int(trial.params[name]) for name in space)
         try:
             candidate = await search.score(choice)
         except (BudgetExceeded, Stopped) as halt:
@@ -149,11 +154,13 @@ async def _sample(search: _Search, trials: int, seed: int) -> StepResult:
         scored.append(candidate)
         if settled(scored, context):
             return ranked(scored, ended=True)
-    return ranked(scored)
+    more, halt = await scored_moved(scored, context)
+    return ranked([*scored, *more], cut=halt)
 
 
 class _Search:
-    """The space of choices and what is known of it. `sizes` holds predictors that have any demos."""
+    """The space of choices and what is known of it. `sizes` holds predictors that have any demos, then those that are open to
+    several models."""
 
     def __init__(
         self, student: Program, start: asyncio.Future[Candidate], pool: Program, context: Context
@@ -164,7 +171,11 @@ class _Search:
         self._pool = pool
         self.context = context
         self.addresses = tuple(address for address, predictor in tunable(pool).items() if predictor.demos)
-        self.sizes = tuple(len(pool.predictors[address].demos) for address in self.addresses)
+        self.lms = context.models.options(student)
+        self.sizes = (
+            *(len(pool.predictors[address].demos) for address in self.addresses),
+            *map(len, self.lms.values()),
+        )
         self.combinations = math.prod(self.sizes)
         self.known: dict[Choice, Candidate] = {}
         self._told: set[str] = set()
@@ -177,12 +188,17 @@ class _Search:
         if known is not None:
             return known
         program = self._student
-        label = "demos " + " ".join(str(index) for index in choice)
+        shown, asked = choice[: len(self.addresses)], choice[len(self.addresses) :]
+        label = "demos " + " ".join(str(index) for index in shown) if shown else "no demos"
         for address in program.predictors:
             program = program.with_predictor(address, demos=())
-        for address, index in zip(self.addresses, choice, strict=True):
+        for address, index in zip(self.addresses, shown, strict=True):
             demo = self._pool.predictors[address].demos[index]
             program = program.with_predictor(address, demos=(demo,))
+        models = self.context.models
+        lms = {address: names[place] for (address, names), place in zip(self.lms.items(), asked, strict=True)}
+        program = models.moved(program, lms, self.context.room)
+        label += models.said(program, self._student)
         evaluation = await self.context.evaluator.evaluate(program, self.context.val, label=label)
         candidate = Candidate(label, program, evaluation.scores)
         self.known[choice] = candidate

@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dspec.runtime.schema.program import Demo, Program, canonical
 
@@ -31,6 +32,7 @@ Place = tuple[str, str]
 class _Set(Struct, frozen=True):
     """A program's demos by address, how it scored, and on how many rows."""
 
+    program: Program
     demos: Mapping[str, tuple[Demo, ...]]
     score: float
     rows: int
@@ -44,18 +46,24 @@ def compose(student: Program, board: Board, arms: Sequence[Arm]) -> list[Arm]:
     """Up to two arms: the demos that look best, as many of each sort as the best arm shows, and their better half.
 
     Fewer and better demos may do more than many, and cost less to show, so both are worth a look. Only those of `arms`
-    count that show demos and were scored. A program that the board knows already is left out.
+    count that show demos and were scored. Where they ask several models, the best one's are asked, and what is due to a model
+    is no merit of the demos. A program that the board knows already is left out.
     """
     sets: list[_Set] = []
     for arm in arms:
         demos = {address: predictor.demos for address, predictor in tunable(arm.program).items()}
         if any(demos.values()) and (rows := board.seen(arm)):
-            sets.append(_Set(demos, board.estimate(arm), rows))
+            sets.append(_Set(arm.program, demos, board.estimate(arm), rows))
     if not sets:
         return []
     best = max(sets, key=lambda one: (one.rows, one.score))
+    groups: dict[tuple[str, ...], list[_Set]] = {}
+    for one in sets:
+        groups.setdefault(_models(one.program), []).append(one)
+    if len(groups) > 1:
+        sets = [each for group in groups.values() for each in _levelled(group)]
     worth = _worth(sets)
-    whole = half = student
+    whole = half = student if _models(student) == _models(best.program) else best.program
     for address, shown in best.demos.items():
         pool = [demo for one in sets for demo in one.demos[address]]
         # Of demos with equal effects, the one that was seen on more rows comes first.
@@ -89,6 +97,16 @@ def _same_row(demo: Demo, other: Demo) -> bool:
 
 def _place(address: str, demo: Demo) -> Place:
     return address, canonical(demo.inputs)
+
+
+def _models(program: Program) -> tuple[str, ...]:
+    return tuple(predictor.lm for predictor in program.predictors.values())
+
+
+def _levelled(sets: Sequence[_Set]) -> list[_Set]:
+    """The sets with what each scored above their mean."""
+    mean = math.fsum(one.score * one.rows for one in sets) / sum(one.rows for one in sets)
+    return [replace(one, score=one.score - mean) for one in sets]
 
 
 def _worth(sets: Sequence[_Set]) -> dict[Place, tuple[float, int]]:

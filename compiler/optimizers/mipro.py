@@ -24,6 +24,7 @@ from .bootstrap_few_shot import DEMO_OPTIONS, demos_shown
 from .frozen import tunable
 from .mipro_plan import AUTO, CONFLICTS, SEARCHES, calls, compared_on, looks, sizes, strategy, writes
 from .mipro_pool import first_pool
+from .moving import moved_arms
 from .proposing.showing import MAX_ROWS
 from .ranking import ranked
 
@@ -146,6 +147,7 @@ SPEC = Spec(
     takes_teacher=True,
     bootstraps=True,
     candidates=True,
+    chooses_lms=True,
     advised_train=200,
     compares_on=lambda options, train, val: compared_on(options),
     conflicts=CONFLICTS,
@@ -155,8 +157,8 @@ SPEC = Spec(
 
 
 async def run(student: Program, options: Options, context: Context) -> StepResult:
-    predictors = len(tunable(student))
-    chosen = sizes(options, predictors)
+    predictors, ways = len(tunable(student)), context.models.ways
+    chosen = sizes(options, predictors, ways)
     start = Arm("as it came", student)
     making = first_pool(student, chosen, options, context)
     board, pool = await open_beside(context, start, context.rng("order"), making)
@@ -167,8 +169,10 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         return ranked(board.candidates(), cut=pool, rivals=board.rivals)
     try:
         space, rng = pool.space, context.rng("search")
-        compared, planned = strategy(options, predictors, board.rows, context.finalists, context.val_whole)
-        further = looks(options, predictors, planned)
+        compared, planned = strategy(
+            options, predictors, board.rows, context.finalists, context.val_whole, ways
+        )
+        further = looks(options, predictors, ways, planned)
         tried = planned if further else min(planned, space.combinations - 1)
         if further:
             source = Growing(space, Bandit(space, rng, tried), pool.arm, pool.further(further))
@@ -183,6 +187,8 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         if isinstance(compared, Racing):
             compared = compared.fewer(planned, tried, board.rows)
         halt = await compared.run(board, source, tried)
+        if halt is None:
+            halt = await board.extend(moved_arms(board, context), board.rows)
     except (BudgetExceeded, Stopped) as raised:
         return ranked(board.candidates(), cut=raised, rivals=board.rivals)
     if pool.lost:

@@ -49,8 +49,9 @@ def zero_shot(options: Options) -> bool:
     return options.integer("max_bootstrapped_demos") == 0 and options.integer("max_labeled_demos") == 0
 
 
-def sizes(options: Options, predictors: int) -> Sizes:
-    """What the options ask for. Without `auto`, both numbers are set, as `CONFLICTS` sees to."""
+def sizes(options: Options, predictors: int, ways: int = 1) -> Sizes:
+    """What the options ask for, where there are so many ways to give models to predictors. Without `auto`, both numbers are set,
+    as `CONFLICTS` sees to."""
     bare = zero_shot(options)
     auto = options.text("auto")
     if auto is None:
@@ -58,7 +59,7 @@ def sizes(options: Options, predictors: int) -> Sizes:
         return Sizes(candidates, 1 if bare else candidates, options.integer("num_trials"), None)
     candidates, limit, _ = AUTO[auto]
     dimensions = predictors if bare else 2 * predictors
-    trials = int(max(2 * dimensions * log2(candidates), 1.5 * candidates))
+    trials = int(max(2 * dimensions * log2(candidates), 1.5 * candidates) + 2 * log2(ways))
     if bare:
         return Sizes(candidates, 1, trials, limit)
     return Sizes(candidates // 2, candidates, trials, limit)
@@ -70,43 +71,52 @@ def compared_on(options: Options) -> int:
     return COMPARED_ON if auto is None else AUTO[auto][2]
 
 
-def trials(options: Options, predictors: int) -> int:
+def trials(options: Options, predictors: int, ways: int = 1) -> int:
     """Combinations that are tried at most: no more than there are, the start not among them."""
-    chosen = sizes(options, predictors)
-    if looks(options, predictors):
+    chosen = sizes(options, predictors, ways)
+    if looks(options, predictors, ways):
         return chosen.trials
-    return min(chosen.trials, (chosen.instructions * chosen.demo_sets) ** predictors - 1)
+    return min(chosen.trials, _combinations(chosen, predictors, ways) - 1)
 
 
-def looks(options: Options, predictors: int, tried: int | None = None) -> int:
+def _combinations(chosen: Sizes, predictors: int, ways: int) -> int:
+    return ways * (chosen.instructions * chosen.demo_sets) ** predictors
+
+
+def looks(options: Options, predictors: int, ways: int = 1, tried: int | None = None) -> int:
     """How often further instructions are proposed at most, among so many trials: never where none are at first."""
-    chosen = sizes(options, predictors)
+    chosen = sizes(options, predictors, ways)
     if options.text("search") != "racing" or chosen.instructions == 1:
         return 0
     return ((tried or chosen.trials) - 1) // LOOK
 
 
 def strategy(
-    options: Options, predictors: int, rows: int, finalists: int = 1, whole: int | None = None
+    options: Options,
+    predictors: int,
+    rows: int,
+    finalists: int = 1,
+    whole: int | None = None,
+    ways: int = 1,
 ) -> tuple[Strategy, int]:
     """How trials are compared on `rows` rows of val, of which there may be more: `whole`; and how many trials that are."""
-    planned = trials(options, predictors)
+    planned = trials(options, predictors, ways)
     full_every = options.integer("minibatch_full_eval_steps")
-    wave = LOOK if looks(options, predictors) else full_every
+    wave = LOOK if looks(options, predictors, ways) else full_every
     if not options.flag("minibatch"):
         return Full(wave), planned
     size = options.integer("minibatch_size")
     if options.text("search") == "minibatch":
         return Minibatch(size, full_every), planned
-    chosen = sizes(options, predictors)
+    chosen = sizes(options, predictors, ways)
     limit = min(whole or rows, chosen.limit or whole or rows)
     # The original scores the start on all rows, too, and takes full evaluations from scratch.
     full = 1 + -(-chosen.trials // full_every)
-    combinations = (chosen.instructions * chosen.demo_sets) ** predictors
+    combinations = _combinations(chosen, predictors, ways)
     # So many different ones are expected among as many independent draws.
     distinct = combinations * (1 - (1 - 1 / combinations) ** chosen.trials)
     budget = SHARE * (min(size, limit) * distinct + limit * full) - rows
-    budget -= PROPOSED * looks(options, predictors)
+    budget -= PROPOSED * looks(options, predictors, ways)
     # Rather fewer trials than such as are judged by fewer rows than tell anything.
     while planned > FEWEST and _race(budget, planned, rows, wave).first < min(TELLING, rows):
         planned -= 1
@@ -118,10 +128,12 @@ def _race(budget: float, trials: int, rows: int, wave: int, finalists: int = 1) 
 
 
 def calls(options: Options, facts: Facts) -> Calls:
-    chosen = sizes(options, facts.predictors)
+    chosen = sizes(options, facts.predictors, facts.ways)
     start = 0 if facts.student_scored else facts.val
-    compared, tried = strategy(options, facts.predictors, facts.val, facts.finalists, facts.val_whole)
-    rows = start + compared.most(tried, facts.val)
+    compared, tried = strategy(
+        options, facts.predictors, facts.val, facts.finalists, facts.val_whole, facts.ways
+    )
+    rows = start + compared.most(tried, facts.val) + facts.moved * facts.val
     demos = options.integer("max_bootstrapped_demos")
     labeled = options.integer("max_labeled_demos")
     if zero_shot(options):
@@ -136,7 +148,7 @@ def calls(options: Options, facts: Facts) -> Calls:
     prompt = facts.predictors * (chosen.instructions - 1)
     if prompt and options.flag("data_aware_proposer"):
         prompt += summary_calls(facts.train, options.integer("view_data_batch_size"))
-    later = facts.predictors * PROPOSED * looks(options, facts.predictors, tried)
+    later = facts.predictors * PROPOSED * looks(options, facts.predictors, facts.ways, tried)
     return Calls(
         task=Range(start * facts.calls_per_run, rows * facts.calls_per_run),
         teacher=teacher,
@@ -146,7 +158,8 @@ def calls(options: Options, facts: Facts) -> Calls:
 
 def writes(options: Options, facts: Facts) -> Writes:
     """Of the questions, one joins what was observed of the data, and later ones show what was tried."""
-    tried = sizes(options, facts.predictors).instructions + PROPOSED * looks(options, facts.predictors)
+    tried = sizes(options, facts.predictors).instructions
+    tried += PROPOSED * looks(options, facts.predictors, facts.ways)
     return Writes(shown=max(MAX_BATCHES, tried + 1))
 
 

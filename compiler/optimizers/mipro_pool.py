@@ -32,6 +32,8 @@ class Pool(Struct):
     context: Context
     instructions: dict[str, tuple[str, ...]]
     demos: dict[str, tuple[tuple[Demo, ...], ...]]
+    lms: dict[str, tuple[str, ...]]
+    """Models that the predictors may ask which are open to several."""
     summary: str
     """What proposals are told of the data."""
     lost: int
@@ -39,14 +41,14 @@ class Pool(Struct):
 
     @property
     def space(self) -> Space:
-        """Two dimensions a predictor: its instruction, then its demos."""
-        return Space(
-            tuple(
-                size
-                for address, texts in self.instructions.items()
-                for size in (len(texts), len(self.demos[address]))
-            )
+        """Two dimensions a predictor, its instruction, then its demos; and after those one for each that is open to several
+        models."""
+        written = (
+            size
+            for address, texts in self.instructions.items()
+            for size in (len(texts), len(self.demos[address]))
         )
+        return Space((*written, *map(len, self.lms.values())))
 
     def arm(self, choice: Choice) -> Arm:
         names: list[str] = []
@@ -61,7 +63,14 @@ class Pool(Struct):
             )
             name = f"{address}: " if len(self.instructions) > 1 else ""
             names.append(f"{name}instruction {instruction}, demos {demos}")
-        return Arm("; ".join(names), program)
+        asked = choice[2 * len(self.instructions) :]
+        models, room = self.context.models, self.context.room
+        program = models.moved(
+            program,
+            {address: lms[place] for (address, lms), place in zip(self.lms.items(), asked, strict=True)},
+            room,
+        )
+        return Arm("; ".join(names) + models.said(program, self.student), program)
 
     def further(self, most: int) -> Callable[[Additive], Awaitable[Space]]:
         """A function that adds up to `PROPOSED` instructions to every predictor in the light of the scores. From the call
@@ -129,7 +138,9 @@ async def first_pool(student: Program, chosen: Sizes, options: Options, context:
     demos = {
         address: _distinct([one.predictors[address].demos for one in sets]) for address in tunable(student)
     }
-    return Pool(student, options, context, instructions, demos, summary, lost)
+    return Pool(
+        student, options, context, instructions, demos, context.models.options(student), summary, lost
+    )
 
 
 async def _sets(

@@ -8,14 +8,16 @@ that saves pays for sets composed of the demos that did best.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program
 
 from ..evaluate.counts import Calls, Range
-from ..evaluate.digests import program_digest
+from ..evaluate.digests import asked_digest
 from ..evaluate.outcomes import Candidate
 from ..evaluate.tasks import Halt, together
 from .advising import FEW, MANY, SOME, Idea, Situation
@@ -29,6 +31,7 @@ from .bootstrap_few_shot import (
     teacher_calls,
 )
 from .demos import Streams, has_demos, with_labels, without_demos
+from .moving import moved_arms, scored_moved
 from .ranking import ranked
 
 if TYPE_CHECKING:
@@ -66,11 +69,12 @@ def composed(options: Options) -> int:
     return min(COMPOSED, int(COMPOSED_SHARE * SHARE * len(selected(options)))) if shown else 0
 
 
-def race(options: Options, rows: int, finalists: int) -> Racing:
-    """The race of all candidates that the options ask for. It leaves calls to score each composed set on all rows."""
+def race(options: Options, rows: int, finalists: int, lms: int = 1) -> Racing:
+    """The race of all candidates that the options ask for, and of the start on each further of `lms` models. It leaves calls to
+    score each composed set on all rows."""
     from ..search import Racing
 
-    count = len(selected(options))
+    count = len(selected(options)) + lms - 1
     return Racing.within((SHARE * count - composed(options)) * rows, count, rows, finalists=finalists)
 
 
@@ -79,13 +83,16 @@ def _calls(options: Options, facts: Facts) -> Calls:
     demos = options.integer("max_bootstrapped_demos")
     scoring = facts.val * facts.calls_per_run
     as_it_came = 0 if facts.student_scored else 1
-    others = len(numbers) - (facts.student_bare and ZERO_SHOT in numbers)
+    count = len(numbers) + facts.lms - 1
+    others = count - (facts.student_bare and ZERO_SHOT in numbers and facts.ways == 1)
     most = scoring * others
     if races(options) and others:
         # A candidate that came out like another leaves the others more rows.
-        raced = race(options, facts.val, facts.finalists)
-        rows = raced.most(len(numbers), facts.val) + composed(options) * facts.val
+        raced = race(options, facts.val, facts.finalists, facts.lms)
+        rows = raced.most(count, facts.val) + composed(options) * facts.val
         most = min(most, rows * facts.calls_per_run)
+    if options.number("stop_at_score") is None:
+        most += scoring * facts.moved
     bootstraps = any(number >= UNSHUFFLED for number in numbers) and demos > 0
     # All sets ask one teacher, whose runs are shared: together they never need more than one set
     # that has to try every row.
@@ -168,6 +175,7 @@ SPEC = Spec(
     takes_teacher=True,
     bootstraps=True,
     candidates=True,
+    chooses_lms=True,
     advised_train=50,
     compares_on=lambda options, train, val: COMPARED_ON,
     conflicts=(Conflict(("restrict",), _nothing_left),),
@@ -195,26 +203,27 @@ async def _race(search: _Search) -> StepResult:
     from ..search.board import doubted, open_board
 
     context = search.context
-    start = Arm(_label(None), await search.propose(None))
-    numbers, rows = search.numbers[1:], len(context.val)
-    planned = race(search.options, rows, context.finalists)
-    most = len(numbers) - (ZERO_SHOT in numbers and not has_demos(start.program))
+    start = Arm(_label(None), await search.propose(search.plans[0]))
+    plans, rows = search.plans[1:], len(context.val)
+    planned = race(search.options, rows, context.finalists, search.lms)
+    bare = any(plan.number == ZERO_SHOT for plan in plans) and not has_demos(start.program)
+    most = len(plans) - (bare and context.models.ways == 1)
     # Candidates that come out like another leave the rest more rows, so how many is not known yet.
-    races = ((arms, planned.fewer(len(numbers), arms, rows)) for arms in range(1, most + 1))
+    races = ((arms, planned.fewer(len(plans), arms, rows)) for arms in range(1, most + 1))
     sure = min((race.rounds(arms, rows)[0].rows for arms, race in races), default=0)
     opening = asyncio.ensure_future(open_board(context, start, context.rng("order")))
 
-    async def entered(number: int | None) -> Program:
-        program = await search.propose(number)
+    async def entered(plan: _Plan) -> Program:
+        program = await search.propose(plan)
         board = await asyncio.shield(opening)
-        board.begin(Arm(_label(number), program), sure)
+        board.begin(Arm(search.label(plan, program), program), sure)
         return program
 
     try:
         if not await doubted(context, opening):
             board = await opening
             return ranked(board.candidates(), rivals=board.rivals, ended=True)
-        made = await together([entered(number) for number in numbers])
+        made = await together([entered(plan) for plan in plans])
         return await _compared(search, await opening, start, planned, made)
     finally:
         opening.cancel()
@@ -230,22 +239,27 @@ async def _compared(
     from ..search import Arm, Listed
     from .composing import compose
 
-    numbers = search.numbers[1:]
+    plans = search.plans[1:]
     halt = next((one for one in made if not isinstance(one, Program)), None)
-    arms: dict[str, Arm] = {program_digest(start.program): start}
-    for number, program in zip(numbers, made, strict=True):
+    arms: dict[str, Arm] = {asked_digest(start.program): start}
+    for plan, program in zip(plans, made, strict=True):
         if isinstance(program, Program):
-            arms.setdefault(program_digest(program), Arm(_label(number), program))
+            arms.setdefault(asked_digest(program), Arm(search.label(plan, program), program))
     others = list(arms.values())[1:]
     if halt is not None:
         return ranked(board.candidates(), cut=halt, rivals=board.rivals)
-    raced = planned.fewer(len(numbers), len(others), board.rows)
+    raced = planned.fewer(len(plans), len(others), board.rows)
     halt = await raced.run(board, Listed(others), len(others))
     if halt is None and not board.settled and (wanted := composed(search.options)):
-        sets = compose(start.program, board, [start, *others])
+        sets = [
+            Arm(one.label + search.context.models.said(one.program, start.program), one.program)
+            for one in compose(start.program, board, [start, *others])
+        ]
         halt = await board.extend(sets[:wanted], board.rows)
-    repeats = len(numbers) - len(others)
-    notes = (f"{repeats} of {len(numbers) + 1} candidates came out like an earlier one",) if repeats else ()
+    if halt is None:
+        halt = await board.extend(moved_arms(board, search.context), board.rows)
+    repeats = len(plans) - len(others)
+    notes = (f"{repeats} of {len(plans) + 1} candidates came out like an earlier one",) if repeats else ()
     return ranked(board.candidates(), cut=halt, notes=notes, rivals=board.rivals, ended=board.settled)
 
 
@@ -255,7 +269,7 @@ async def _all(search: _Search) -> StepResult:
 
     from ..search.board import doubted
 
-    start = asyncio.ensure_future(search.score(None))
+    start = asyncio.ensure_future(search.score(search.plans[0]))
 
     async def started() -> Candidate:
         return await start
@@ -264,7 +278,7 @@ async def _all(search: _Search) -> StepResult:
         if not await doubted(search.context, start):
             search.tell(await start)
             return ranked([await start], ended=True)
-        others = [search.score(number) for number in search.numbers[1:]]
+        others = [search.score(plan) for plan in search.plans[1:]]
         found = await together([started(), *others], search.tell)
     finally:
         start.cancel()
@@ -272,15 +286,19 @@ async def _all(search: _Search) -> StepResult:
     halts = [one for one in found if not isinstance(one, Candidate)]
     if halts and not scored:
         raise halts[0]
+    if not halts:
+        more, halt = await scored_moved(scored, search.context)
+        scored += more
+        halts += [] if halt is None else [halt]
     return ranked(scored, cut=halts[0] if halts else None)
 
 
 async def _until(search: _Search, target: float) -> StepResult:
     """Score one candidate after another until one reaches the target."""
     scored: list[Candidate] = []
-    for number in search.numbers:
+    for plan in search.plans:
         try:
-            scored.append(await search.score(number))
+            scored.append(await search.score(plan))
             search.tell(scored[-1])
         except (BudgetExceeded, Stopped) as halt:
             if not scored:
@@ -292,12 +310,29 @@ async def _until(search: _Search, target: float) -> StepResult:
     return ranked(scored)
 
 
+class _Plan(Struct, frozen=True):
+    """A candidate to make: which demos it gets, and which models its predictors ask, where that is open."""
+
+    number: int | None
+    """DSPy's number; None for the program as it came."""
+    asked: Mapping[str, str]
+
+
 class _Search:
     """Proposes and scores candidates; one that came out like another waits for its score."""
 
     def __init__(self, student: Program, options: Options, context: Context) -> None:
-        self.numbers: tuple[int | None, ...] = (None, *selected(options))
-        """None is the program as it came, always the first candidate."""
+        numbers, models = selected(options), context.models
+        # A start on several models is on none of them as a whole: all but the last are tried here, and that at the end.
+        others = models.others(student)[: len(models.names) - 1] if models.names else []
+        dealt = models.dealt(student, len(numbers), context.rng("models"))
+        self.plans: tuple[_Plan, ...] = (
+            _Plan(None, {}),
+            *map(_Plan, numbers, dealt),
+            *(_Plan(None, asked) for asked in others),
+        )
+        """The program as it came is always the first candidate; on further models it is the last ones."""
+        self.lms = 1 + len(others)
         self.options = options
         self.context = context
         self._student = student
@@ -305,17 +340,20 @@ class _Search:
         self._scores: dict[str, asyncio.Lock] = {}
         self._known: dict[str, tuple[float, ...]] = {}
 
-    async def score(self, number: int | None) -> Candidate:
+    def label(self, plan: _Plan, program: Program) -> str:
+        return _label(plan.number) + self.context.models.said(program, self._student)
+
+    async def score(self, plan: _Plan) -> Candidate:
         import asyncio  # here, since a check reads this file for its SPEC
 
         from ..search.board import score_start
 
-        label = _label(number)
-        program = await self.propose(number)
-        key = program_digest(program)
+        program = await self.propose(plan)
+        label = self.label(plan, program)
+        key = asked_digest(program)
         async with self._scores.setdefault(key, asyncio.Lock()):
             if key not in self._known:
-                if number is None:
+                if plan is self.plans[0]:
                     evaluation = await score_start(self.context, program, label)
                 else:
                     evaluation = await self.context.evaluator.evaluate(program, self.context.val, label=label)
@@ -325,17 +363,16 @@ class _Search:
     def tell(self, candidate: Candidate) -> None:
         self.context.progress(candidate.label, candidate.score)
 
-    async def propose(self, number: int | None) -> Program:
-        options, train = self.options, self.context.train
+    async def propose(self, plan: _Plan) -> Program:
+        options, train, number = self.options, self.context.train, plan.number
+        student = self.context.models.moved(self._student, plan.asked, self.context.room)
         if number is None:
-            return self._student
+            return student
         if number == ZERO_SHOT:
-            return without_demos(self._student)
+            return without_demos(student)
         if number == LABELS_ONLY:
             rng = self._streams(number) if options.flag("labeled_sample") else None
-            return with_labels(
-                self._student, train, options.integer("max_labeled_demos"), rng, self.context.room
-            )
+            return with_labels(student, train, options.integer("max_labeled_demos"), rng, self.context.room)
         size = options.integer("max_bootstrapped_demos")
         rows = train
         if number != UNSHUFFLED:
@@ -345,9 +382,7 @@ class _Search:
         )
         if halt is not None:
             raise halt
-        return assemble(
-            self._student, accepted, rows, size, options, self._streams(number), self.context.room
-        )
+        return assemble(student, accepted, rows, size, options, self._streams(number), self.context.room)
 
     def _shuffled(self, number: int, most: int) -> tuple[Rows, int]:
         """The set's own order of the training rows, and how many demos it bootstraps: 1 to `most`."""

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from dspec.runtime.schema.program import Program
 
-from ..evaluate.digests import program_digest
+from ..evaluate.digests import asked_digest
 from ..evaluate.outcomes import Candidate
 from ..evaluate.shares import at_best, overall, perfect, shares_of
 from ..evaluate.tasks import Halt, pair, together
@@ -113,7 +113,7 @@ class Board:
     def rivals(self) -> tuple[tuple[float | None, ...], ...]:
         """What each distinct arm scored on each row, None where it was not; the incumbent left out, and those that never
         were scored."""
-        own = program_digest(self.incumbent.program)
+        own = asked_digest(self.incumbent.program)
         return tuple(self._by_row(scores) for key, scores in self._scores.items() if scores and key != own)
 
     @property
@@ -135,15 +135,15 @@ class Board:
         return math.fsum([*scores, self.rows - len(scores)]) > best
 
     def knows(self, program: Program) -> bool:
-        return program_digest(program) in self._arms
+        return asked_digest(program) in self._arms
 
     def seen(self, arm: Arm) -> int:
         """Rows on which the arm has been scored."""
-        return len(self._scores.get(program_digest(arm.program), ()))
+        return len(self._scores.get(asked_digest(arm.program), ()))
 
     def scores(self, arm: Arm) -> Sequence[float]:
         """The arm's scores on the first rows of the order."""
-        return self._scores.get(program_digest(arm.program), [])
+        return self._scores.get(asked_digest(arm.program), [])
 
     def mean(self, arm: Arm, rows: int | None = None) -> float:
         """The number of the first `rows` rows, or of all that the arm has seen; 0.0 on none."""
@@ -177,7 +177,7 @@ class Board:
     def span(self, arm: Arm, rows: int) -> tuple[list[float], list[float]]:
         """The least and the most that the arm may score on each of the first `rows` rows: 0 and 1 where the row is out, and
         there is no aggregate."""
-        key = program_digest(arm.program)
+        key = asked_digest(arm.program)
         known = self._scores.get(key, [])[:rows]
         going = self._going.get(key)
         came = {} if going is None else {going.start + place: score for place, score in going.scores.items()}
@@ -192,7 +192,7 @@ class Board:
         """
         import asyncio  # here, since the table of optimizers is read where nothing runs
 
-        key = program_digest(arm.program)
+        key = asked_digest(arm.program)
         start = len(self._scores.get(key, ()))
         if start < rows and key not in self._going:
             scores: dict[int, float] = {}
@@ -285,7 +285,7 @@ class Board:
         return sum(self._going[key].out for key in self._waited_for if key in self._going)
 
     def _register(self, arm: Arm) -> str:
-        key = program_digest(arm.program)
+        key = asked_digest(arm.program)
         self._arms.setdefault(key, arm)
         self._scores.setdefault(key, [])
         return key

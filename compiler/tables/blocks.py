@@ -263,6 +263,14 @@ BLOCKS: dict[str, BlockSpec] = {
                     placeholder="mini",
                 ),
                 A(
+                    "lms",
+                    "references",
+                    "Models among which the steps choose for each module that names none, in the place of `lm`; the first is "
+                    "the one to start on.",
+                    refers=("lm",),
+                    placeholder="[mini, large]",
+                ),
+                A(
                     "prompt_lm",
                     "reference",
                     "Model that writes instructions.",

@@ -14,6 +14,7 @@ from building import SEARCH, compiled, project
 from dspc import dspc
 from races import SHAPES, raced, table
 from scripted import Asked, classifier, learner
+from sorting import sorting
 
 import dspec
 from dspec.compiler.compile.evals import score_of
@@ -209,43 +210,12 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(worth_keeping(offers, "tokens", 20, scored)) < 4
 
 
-FILE = """dspec 1
-
-lm learner { model = "embedded/icl" }
-
-type Label = "a" | "b"
-
-signature Sort {
-  "Sort a note."
-  input text: str
-  output label: Label
-}
-
-module sorter = Predict(Sort)
-
-dataset notes {
-  source = csv("rows.csv")
-  input text: str
-  field label: Label
-  split { train = 25%; val = 50%; test = 25%; seed = 1 }
-}
-
-metric right(gold: notes, pred: sorter) {
-  score = gold.label == pred.label
-}
-
-optimize sorted {
-  program = sorter
-  metric = right
-  train = notes.train
-  val = notes.val
-  seed = 3
-  minimize = "tokens"
-  gate score >= GATE
-  keep = 3
-  step shown = BootstrapFewShot(max_bootstrapped_demos = 2, max_labeled_demos = 4)
-}
-"""
+FILE = sorting(
+    'minimize = "tokens"',
+    "gate score >= GATE",
+    "keep = 3",
+    "step shown = BootstrapFewShot(max_bootstrapped_demos = 2, max_labeled_demos = 4)",
+)
 
 
 def test_a_missed_gate_leaves_what_stands_and_says_what_to_do(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from scripted import Asked, classifier, learner, oracle, wrong
+from sorting import sorting
 
 from dspec.compiler.compile.selection import last_word
 from dspec.compiler.evaluate.outcomes import Candidate, Seen
@@ -211,41 +212,9 @@ async def test_dspys_choice_stands_where_it_was_asked_for(
     assert built.notes == ("no real improvement: 0 rows better, 0 worse; the result may as well be lucky",)
 
 
-FLAT = """dspec 1
-
-lm learner { model = "embedded/icl" }
-
-type Label = "a" | "b"
-
-signature Sort {
-  "Sort a note."
-  input text: str
-  output label: Label
-}
-
-module sorter = Predict(Sort)
-
-dataset notes {
-  source = csv("rows.csv")
-  input text: str
-  field label: Label
-  split { train = 25%; val = 50%; test = 25%; seed = 1 }
-}
-
-metric right(gold: notes, pred: sorter) {
-  score = gold.label == pred.label
-}
-
-optimize sorted {
-  scoring = "all"
-  program = sorter
-  metric = right
-  train = notes.train
-  val = notes.val
-  seed = 3
-  step search = BootstrapFewShotWithRandomSearch(num_candidate_programs = 10)
-}
-"""
+FLAT = sorting(
+    'scoring = "all"', "step search = BootstrapFewShotWithRandomSearch(num_candidate_programs = 10)"
+)
 """Labels by the toss of a coin: no program can be better than another."""
 
 

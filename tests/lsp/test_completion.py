@@ -55,7 +55,7 @@ AGENT = """\
 extern find(query: str) -> str { "Finds."; source = http("https://tools.example/find") }
 module agent = ReAct(sig(text -> intent: Intent), tools = [find])
 """
-ALL_LEFT = "= train val lm prompt_lm teacher_lm seed on_error scoring compat tune freeze emit minimize keep budget step gate"
+ALL_LEFT = "= train val lm lms prompt_lm teacher_lm seed on_error scoring compat tune freeze emit minimize keep budget step gate"
 
 
 def offered(text: str) -> tuple[Completions, str]:
@@ -165,6 +165,7 @@ CASES = [
     ("lm x { default = $0 }", "= true false"),
     ("lm x { fallback = [$0] }", "= mini big"),
     ("lm x { fallback = [mini, $0", "+big"),
+    ("optimize o { lms = [mini, $0", "+big"),
     ("lm x { api_key = $0 }", "= env"),
     ("lm x { temperature = $0 }", "="),
     ("lm x { model = $0 }", "="),

@@ -183,7 +183,7 @@ async def _compiled(source: Path, state: Path, store: bool, name: str) -> Accoun
             tools,
             Engine(threads=8, ledger=ledger, backoff=FAST, on_event=tell, tools=tools) as engine,
         ):
-            result = await compile_block(prepared, job, engine=engine, store=runs, report=report)
+            result = await compile_block(prepared, job, engine=engine, store=runs, report=report, front=True)
             await engine.drain()
         ledger.end()
     (told,) = json.loads(compiled_json([result]))["compiled"]

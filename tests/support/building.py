@@ -82,7 +82,7 @@ def plan_of(made: ir.Project, name: str, folder: Path) -> plan.Plan:
 async def build(made: ir.Project, name: str, folder: Path, **options: Any) -> Built:
     """The compile of one block, without its file; `options` are those of `run_steps`."""
     ready = prepared(made, folder)
-    return (await run_steps(ready, plan.plan(ready, name), **options)).select()
+    return (await run_steps(ready, plan.plan(ready, name), **{"front": True, **options})).select()
 
 
 async def evaluated(made: ir.Project, name: str, folder: Path, **options: Any) -> evals.EvalResult:

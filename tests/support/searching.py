@@ -1,5 +1,5 @@
-"""A model that plays an agent over `examples/questions`, for both sides of a comparison. As a program it serves on loopback and
-prints its address:
+"""A model that plays an agent over `examples/questions`, or takes the steps of its `TwoHop`, for both sides of a comparison. As
+a program it serves on loopback and prints its address:
 
     python searching.py [SECONDS BEFORE EACH ANSWER]
 
@@ -102,7 +102,11 @@ class State:
 
 def state(fields: Fields) -> State:
     """DSPy heads each part of a step like a field; here a trajectory is one field of JSON."""
-    told = [text for name, text in fields.items() if name == "trajectory" or name.startswith("observation_")]
+    told = [
+        text
+        for name, text in fields.items()
+        if name in ("trajectory", "passages") or name.startswith("observation_")
+    ]
     steps = sum(name.startswith("tool_name_") for name in fields)
     if fields.get("trajectory", "").startswith("["):
         steps = len(json.loads(fields["trajectory"]))
@@ -148,7 +152,8 @@ def answer(asked: Asked, salt: str) -> dict[str, str]:
     at, demos = state(asked.inputs), shown(asked)
     acts = "next_tool_name" in asked.outputs
     given = hint(asked.instruction)
-    recipe = [salt, acts, given, demos, at.question, at.titles, at.steps]
+    searches = "query" in asked.outputs
+    recipe = [salt, acts, given, demos, at.question, at.titles, at.steps, *(["query"] if searches else [])]
     number = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
     first, second = (int(number[i : i + 8], 16) / 0xFFFFFFFF for i in (0, 8))
     alike = min(1.0, sum(kind(demo[0]) == kind(at.question) for demo in demos) / 2)
@@ -156,6 +161,9 @@ def answer(asked: Asked, salt: str) -> dict[str, str]:
     skill = 0.5 * HINTS.get(given, PLAIN) + 0.3 * alike + 0.2 * some
     fact = known()[at.question]
     missing = [title for title in fact.titles if title not in at.titles]
+    if searches:
+        query = missing[0] if missing and first < 0.45 + 0.4 * skill else at.question
+        return {"reasoning": f"That is missing, {number[16:20]}.", "query": query}
     if not acts:
         right = not missing and first < 0.6 + 0.3 * skill
         wrong = at.titles[0] if at.titles else "nothing that was found"
@@ -190,7 +198,7 @@ class Searcher:
         except UnknownLayout as error:
             sys.stderr.write(f"{name}: {error}\n")
             return "unknown layout"
-        if {"next_tool_name", "answer"} & set(asked.outputs):
+        if {"next_tool_name", "answer", "query"} & set(asked.outputs):
             values = answer(asked, salt)
         else:
             values = dict.fromkeys(asked.outputs, "Little to say.")

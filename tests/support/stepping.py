@@ -17,6 +17,7 @@ from dspec.compiler.evaluate.meter import Account
 from dspec.compiler.evaluate.store import Store
 from dspec.compiler.evaluate.streams import stream
 from dspec.compiler.optimizers.base import Context, Facts, Nested, Options, StepResult
+from dspec.compiler.optimizers.choosing import ModelChoice
 from dspec.compiler.optimizers.compat.table import Compat, calls_of, run_of
 from dspec.compiler.optimizers.frozen import freeze, thawed, tunable
 from dspec.compiler.optimizers.table import SPECS
@@ -89,6 +90,7 @@ async def step(
     reducer: Program | None = None,
     tools: Tools | None = None,
     ends: bool = False,
+    models: ModelChoice = ModelChoice(),  # noqa: B008  # a frozen value
     **options: JsonValue,
 ) -> Stepped:
     """`ends` says whether the step may end where nothing can be better; what else it does is seen where it may not."""
@@ -115,6 +117,7 @@ async def step(
             teachers=tuple(teachers),
             lms={lm.name: lm for lm in lms},
             faithful=not ends,
+            models=models,
         )
         chosen = Options(spec, options)
         result = thawed(await run_of(spec, compat)(student, chosen, context))
@@ -128,5 +131,7 @@ async def step(
         val_given=val_given,
         nested=nested or {},
         tools=len(tunable_tools(student)),
+        lms=max(1, len(models.names)),
+        choosing=len(models.addresses),
     )
     return Stepped(result, script, evaluator.spent, calls_of(spec, compat)(chosen, facts), told)

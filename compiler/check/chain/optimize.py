@@ -27,6 +27,7 @@ from .frozen import with_frozen
 from .indexes import check_indexes
 from .labels import check_labels, check_shown
 from .members import check_members
+from .models import chosen_among
 from .origins import DECLARED, Origin, block_origin, declared_origin, saved_origin
 from .rows import RowsInfo
 from .step import StepInfo, named_steps
@@ -73,6 +74,9 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     chain = with_compat(session, steps(session, place, symbol), read.choice("compat"))
     programs: Students = students(session, chain, tuned) if tuned is not None else {}
     chain = with_frozen(session, read, chain, tuned, programs)
+    models = chosen_among(session, read, tuned, chain)
+    if models:
+        lms["lm"] = models[0]
     emit = _emit(session, place, read.value("emit"), chain)
     stray = any(isinstance(item, Setting) and isinstance(item.value, Call) for item in items or ())
     if items is not None and not chain and not place.block.problems and not stray:
@@ -91,6 +95,8 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
         check_temperatures(session, chain, programs, tuned, lms)
         check_weights(session, chain, programs, tuned, lms)
         asked = asked_by_result(session, place, tuned, lms["lm"], chain)
+        for model in models[1:]:
+            asked = asked.with_more(asked_by_result(session, place, tuned, model, chain))
         if unit == "usd":
             check_priced(session, read, asked)
         if limits is not None:
@@ -124,6 +130,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
             train=train.reference,
             val=val.reference if val else None,
             lm=lms["lm"].key if lms["lm"] else None,
+            lms=tuple(model.key for model in models),
             prompt_lm=lms["prompt_lm"].key if lms["prompt_lm"] else None,
             teacher_lm=lms["teacher_lm"].key if lms["teacher_lm"] else None,
             seed=seed or 0,

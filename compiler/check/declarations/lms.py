@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dspec.grammar.tree import ListLiteral, Literal
+from dspec.grammar.tree import Expr, ListLiteral, Literal, Setting
 from dspec.runtime.models.endpoints import EMBEDDED_MODELS, has_batches, may_keep_key, split_model
 from dspec.runtime.schema.lms import RETRY
 from dspec.runtime.schema.modelnames import is_model_name, may_hold_address
@@ -220,11 +220,18 @@ def optimize_lm(session: Session, symbol: Symbol) -> Symbol | None:
     for scope in dict.fromkeys((symbol.scope, session.main)):
         for other in scope.symbols.of_kind("optimize"):
             place = session.place(other)
-            node = settings(place.declaration.items).get("lm")
-            found = find(session, place, node.value) if node else None
+            named = settings(place.declaration.items)
+            node = named["lm"].value if "lm" in named else _first(named.get("lms"))
+            found = find(session, place, node) if node else None
             if found is not None and found.kind == "lm":
                 return found
     return None
+
+
+def _first(models: Setting | None) -> Expr | None:
+    """The first one of `lms = [mini, large]`."""
+    listed = None if models is None else models.value
+    return listed.items[0] if isinstance(listed, ListLiteral) and listed.items else None
 
 
 def _own(scope: FileScope) -> list[Symbol]:

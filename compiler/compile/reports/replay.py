@@ -80,6 +80,7 @@ async def replay(prepared: Prepared, name: str, artifact: Artifact, archive: Arc
             store=archive.store,
             clock=lambda: 0.0,
             report=report,
+            front=True,
         )
         built = ran.select()
     except DspecError as error:

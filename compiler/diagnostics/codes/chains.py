@@ -461,3 +461,36 @@ class CannotMinimize(Finding, frozen=True):
             secondary=() if self.other is None else (Label(self.other, "asked for here"),),
             help=self.instead,
         )
+
+
+TWO_MODELS = METRIC + 'lm large { model = "openai/gpt-4o" }\n'
+
+DS0663 = Code(
+    "DS0663",
+    "error",
+    "models that nothing chooses among",
+    "`lms` names the models among which a block's searches choose, one for each module that names none itself. So it needs two "
+    "models or more that are asked in the same way, a module that leaves its model open, and a step that chooses among models. "
+    "The first one is what the block starts on, in the place of `lm`.",
+    TWO_MODELS + optimize("lms = [mini]", CHEAPEST),
+    TWO_MODELS + optimize("lms = [mini, large]", CHEAPEST),
+    TICKETS,
+)
+
+
+class NoChoiceOfModels(Finding, frozen=True):
+    """An `lms`, or what stands in its way; `why` is a clause and `instead` says what to do."""
+
+    code = DS0663
+    why: str
+    label: str
+    instead: str
+    other: Location | None = None
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            self.why,
+            self.label,
+            secondary=() if self.other is None else (Label(self.other, "because of this"),),
+            help=self.instead,
+        )
