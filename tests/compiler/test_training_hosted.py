@@ -149,6 +149,17 @@ async def test_a_job_that_comes_to_nothing_says_so_and_is_begun_anew(
     assert (await train(tmp_path, server)).model.endswith("ftjob-2")
 
 
+@pytest.mark.parametrize("named", ["ft:x\x1b[31m", "https://elsewhere/v1", "ft:" + "x" * 5000])
+async def test_a_model_that_cannot_be_asked_is_a_failed_training(
+    tmp_path: Path, server: Provider, named: str
+) -> None:
+    server.tuned = named
+    with pytest.raises(TrainingFailed, match="is not the name of a model"):
+        await train(tmp_path, server)
+    server.tuned = ""
+    assert (await train(tmp_path, server)).model.endswith("ftjob-2")
+
+
 async def test_a_stop_leaves_the_job_at_the_provider(tmp_path: Path, server: Provider) -> None:
     server.looks = 10**6
     with pytest.raises(Stopped, match="ftjob-1 goes on at the provider"):
@@ -203,6 +214,18 @@ async def test_the_wall_pays_before_a_training_begins(tmp_path: Path, server: Pr
     found = await train(tmp_path, server, settings=settings, purse=TrainingPurse(rich.take, rich.give_back))
     assert found.job.usd == pytest.approx(1.2)  # 1,200 tokens, as the provider counted them
     assert rich.spent.usd == pytest.approx(1.2)
+
+
+async def test_a_training_that_is_gone_on_with_gives_no_money_back(tmp_path: Path, server: Provider) -> None:
+    settings = ir.TrainSettings(epochs=20, price=1_000.0)
+    server.looks = 10**6
+    with pytest.raises(Stopped):
+        await train(tmp_path, server, settings=settings, stopped=lambda: len(server.asked) > 6)
+    server.looks = 0
+    wall = Wall(ir.Budget(usd=10.0))
+    found = await train(tmp_path, server, settings=settings, purse=TrainingPurse(wall.take, wall.give_back))
+    assert found.job.usd == pytest.approx(1.2)
+    assert wall.spent.usd == 0  # it was paid by the compile that began it
 
 
 async def test_a_price_that_nobody_knows_is_no_budget_in_money(tmp_path: Path, server: Provider) -> None:

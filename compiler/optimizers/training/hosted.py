@@ -17,6 +17,7 @@ from dspec.runtime.errors import ProviderError, Refused, Stopped, Unavailable
 from dspec.runtime.models.endpoints import Endpoint, resolve, split_model
 from dspec.runtime.models.transports.litellm import load_litellm, provider_failure
 from dspec.runtime.schema.lms import LM
+from dspec.runtime.schema.modelnames import is_model_name
 
 from ... import ir
 from .base import State, Trained, TrainingFailed, TrainingTask
@@ -58,9 +59,14 @@ class HostedTrainer:
         if not isinstance(model, str) or not model:
             raise _failed(task, "the provider says that it succeeded, and names no model")
         provider, _ = split_model(task.lm.model)
+        tuned = model if model.startswith(f"{provider}/") else f"{provider}/{model}"
+        if not is_model_name(tuned):
+            raise _failed(
+                task, f"the provider says that it succeeded, and {tuned[:80]!r} is not the name of a model"
+            )
         trained = found.get("trained_tokens")
         job.trained = trained if isinstance(trained, int) and trained >= 0 else None
-        job.model = model if model.startswith(f"{provider}/") else f"{provider}/{model}"
+        job.model = tuned
         return Trained(job.model, None, job)
 
     async def _submitted(self, task: TrainingTask, calls: _Calls) -> str:
