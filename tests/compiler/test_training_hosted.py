@@ -20,7 +20,7 @@ from dspec.compiler.optimizers.training import jobs, service
 from dspec.compiler.optimizers.training.base import Trained, TrainingFailed
 from dspec.compiler.optimizers.training.hosted import HostedTrainer
 from dspec.compiler.optimizers.training.service import Training, TrainingPurse
-from dspec.runtime.errors import BudgetExceeded, ConfigurationError, NotSet, ProviderError, Stopped
+from dspec.runtime.errors import BudgetExceeded, ConfigurationError, NotSet, ProviderError, Refused, Stopped
 from dspec.runtime.models.protocol import Message
 from dspec.runtime.schema.program import LM
 
@@ -120,6 +120,25 @@ async def test_polling_that_never_answers_ends_with_a_job_that_is_found_again(
     assert (await train(tmp_path, server)).model.endswith("ftjob-1")
     assert server.created == 1
     assert len(server.files) == 1
+
+
+async def test_a_job_that_the_provider_knows_no_more_can_be_given_up(
+    tmp_path: Path, server: Provider
+) -> None:
+    server.looks = 10**6
+    with pytest.raises(Stopped):
+        await train(tmp_path, server, stopped=lambda: len(server.asked) > 6)
+    server.faults += [("GET /fine_tuning/jobs/ftjob-1", 404), ("POST /fine_tuning/jobs/ftjob-1/cancel", 404)]
+    with pytest.raises(Refused) as failure:
+        await train(tmp_path, server)
+    job = kept(tmp_path)
+    assert f"`dspc training FILE {job.key[:12]} --cancel` gives it up" in failure.value.help
+    assert job.state == "running"  # nothing is paid again before somebody says so
+    folder, job = next(iter(jobs.listed(tmp_path)))
+    trainer, task = service.task_of(folder, job, lm(server))
+    await trainer.cancel(task)
+    server.looks = 0
+    assert (await train(tmp_path, server)).model.endswith("ftjob-2")
 
 
 async def test_a_refused_upload_says_why(tmp_path: Path, server: Provider) -> None:
