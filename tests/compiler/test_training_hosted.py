@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dspc import dspc
 from tuning_server import Provider, provider
 
 from dspec.compiler import ir
@@ -275,3 +276,14 @@ async def test_a_journal_that_is_damaged_is_begun_anew(tmp_path: Path, server: P
         created = server.created
         await train(tmp_path, server)
         assert server.created == created + 1
+
+
+async def test_a_training_that_is_done_is_not_ended(tmp_path: Path, server: Provider) -> None:
+    (tmp_path / "main.dspec").write_text('dspec 1\nlm mini { model = "openai/gpt-4o-mini-2024-07-18" }\n')
+    await train(tmp_path / ".dspec", server)
+    key = kept(tmp_path / ".dspec").key
+    told = dspc("training", "main.dspec", key[:8], "--cancel", cwd=tmp_path)
+    assert told.code == 2, told.text
+    assert f"{key[:12]} is done" in told.err
+    await train(tmp_path / ".dspec", server)
+    assert server.created == 1
