@@ -101,6 +101,7 @@ def batch(
     json: Annotated[bool, typer.Option("--json", help="What came of it, for machines.")] = False,
 ) -> None:
     """Answer every row of a file. Run again after any end, it goes on where it was, and asks again what failed."""
+    from ..data.problem import DataError
     from ..serving.bulk.answers import answer_columns, polars_or_not
     from ..serving.bulk.job import BulkJob, check_out
     from ..serving.bulk.sheet import Sheet
@@ -134,7 +135,13 @@ def batch(
         shown.finish(str(out))
     if done.halt is not None:
         print_error(done.halt.message, done.halt.help)
-        stderr().print(f"{shown.counted()}; run the same command again to go on ({job.folder})", markup=False)
+        # Of a file that is mended, the rows are others, and their places in the answers, too.
+        again = (
+            f"mend {rows}, and run it again with --overwrite: no answer is paid twice"
+            if isinstance(done.halt, DataError)
+            else "run the same command again to go on"
+        )
+        stderr().print(f"{shown.counted()}; {again} ({job.folder})", markup=False)
         raise typer.Exit(exit_code(done.halt))
     if shown.failed:
         raise typer.Exit(Exit.FINDINGS)

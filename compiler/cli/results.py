@@ -65,8 +65,8 @@ def draw_compiled(console: Console, result: Compiled) -> None:
         console.print(f"note: {note}", markup=False)
     _draw_front(console, built)
     for step in built.steps:
-        if step.verdict is not None:
-            console.print(f"step {step.name}: {step.verdict.said}; {_took(step.spent)}", markup=False)
+        if (said := step.said) is not None:
+            console.print(f"step {step.name}: {said}; {_took(step.spent)}", markup=False)
     needed = result.spent.calls
     saved = result.job.plan.most - needed
     beside = ""

@@ -60,6 +60,8 @@ def training(
             write_whole(rows, (folder / "rows.jsonl").read_bytes())
         except OSError as error:
             fail(f"the rows cannot be written to {rows}: {error.strerror or error}", code=Exit.USAGE)
+    if cancel and job.state == "done":
+        fail(f"{job.key[:12]} is done: there is nothing to end, and what it made is kept", code=Exit.USAGE)
     if cancel:
         from ..optimizers.training.service import task_of
 

@@ -98,6 +98,19 @@ class StepOutcome(Struct, frozen=True):
     result: StepResult
     verdict: LastWord | None = None
     """Its result against what it was given, on the rows that it compared on; None where it did not score both."""
+    saves: bool = False
+    """Whether it is judged by what it saves (`Spec.saves`)."""
+
+    @property
+    def said(self) -> str | None:
+        """In a clause, what the verdict is."""
+        if self.verdict is None or not self.saves:
+            return self.verdict and self.verdict.said
+        pair = self.verdict.comparison
+        return (
+            f"judged by what it saves; the score is {100 * pair.difference:+.1f} beside what it was given "
+            f"({100 * pair.low:+.1f} to {100 * pair.high:+.1f})"
+        )
 
 
 class Built(Struct, frozen=True):
@@ -475,7 +488,9 @@ class Ran:
             self._report(StepFinished(step.name, spent.calls, halt=halt.message))
             raise
         verdict = _verdict_on(begun.student, result)
-        self._outcomes.append(StepOutcome(step.name, begun.spec.name, planned, spent, result, verdict))
+        self._outcomes.append(
+            StepOutcome(step.name, begun.spec.name, planned, spent, result, verdict, begun.spec.saves)
+        )
         self._programs[step.name] = result.program
         best = next(iter(result.candidates), None) if result.scored_on in (None, resolved.raced) else None
         if best is not None and self._best is not None and best.score > self._best.score:

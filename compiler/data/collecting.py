@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path, PurePath
 from types import MappingProxyType
@@ -286,18 +286,28 @@ _DELIMITERS = {";": ";", "\t": "\\t", "|": "|", ",": ","}
 
 def _other_delimiter(table: Table, specs: tuple[FieldSpec, ...]) -> DataProblem | None:
     """The problem of a table whose header is one cell, and names declared columns between other separators."""
-    if not table.text or table.columns is None or len(table.columns) != 1:
+    if not table.text or table.columns is None:
         return None
-    declared = {spec.name for spec in specs}
-    for delimiter, written in _DELIMITERS.items():
-        names = [name.strip().strip('"') for name in table.columns[0].split(delimiter)]
-        if len(names) > 1 and not declared.isdisjoint(names):
-            return DataProblem(
-                kind="unreadable",
-                message=f"`{table.name}` seems to be separated by `{written}`: its header is read as one column, "
-                f"{quoted(table.columns[0])}",
-                help=f'say so: `csv("{PurePath(table.name).name}", delimiter = "{written}")`',
-            )
+    delimiter = other_delimiter(table.columns, {spec.name for spec in specs})
+    if delimiter is None:
+        return None
+    written = _DELIMITERS[delimiter]
+    return DataProblem(
+        kind="unreadable",
+        message=f"`{table.name}` seems to be separated by `{written}`: its header is read as one column, "
+        f"{quoted(table.columns[0])}",
+        help=f'say so: `csv("{PurePath(table.name).name}", delimiter = "{written}")`',
+    )
+
+
+def other_delimiter(columns: Sequence[str], wanted: Set[str]) -> str | None:
+    """What seems to stand between the cells of a header that is read as one cell: it separates one of the names wanted."""
+    if len(columns) != 1:
+        return None
+    for delimiter in _DELIMITERS:
+        names = [name.strip().strip('"') for name in columns[0].split(delimiter)]
+        if len(names) > 1 and not wanted.isdisjoint(names):
+            return delimiter
     return None
 
 

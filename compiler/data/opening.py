@@ -31,16 +31,24 @@ MAX_JSON_BYTES = 64 << 20
 MAX_LINE_BYTES = 16 << 20
 _BLOCK_BYTES = 256 << 10
 
+SAVE_AS_UTF8 = "save the file as UTF-8"
+
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class PlacedFile(BufferedReader):
-    """An open file that knows where it really lies, for what has to be opened by its name once more."""
+    """An open file that knows where it really lies, for what has to be opened by its name once more.
 
-    def __init__(self, place: Path, descriptor: int | None = None) -> None:
+    With `lenient` a line that is not UTF-8 is no end of its `TextLines`: `undecoded` says what is wrong with the last such line,
+    until whoever reads the rows has taken note of it.
+    """
+
+    def __init__(self, place: Path, descriptor: int | None = None, *, lenient: bool = False) -> None:
         super().__init__(FileIO(place if descriptor is None else descriptor))
         self.place = place
+        self.lenient = lenient
+        self.undecoded = ""
 
 
 def open_inside(path: str, folder: Path, root: Path | None = None) -> PlacedFile:
@@ -123,7 +131,15 @@ class TextLines:
 
     def _decoded(self, line: bytes) -> str:
         self._number += 1
-        return decoded(line, self._number, self._name)
+        try:
+            return decoded(line, self._number, self._name)
+        except DataError:
+            file = self._stream
+            no_text = len(line) > MAX_LINE_BYTES or (self._number == 1 and line.startswith(_UTF16))
+            if no_text or not isinstance(file, PlacedFile) or not file.lenient:
+                raise
+            file.undecoded = _undecodable(line)
+            return line.decode(errors="replace")
 
 
 def blocks(stream: BinaryIO) -> Iterator[bytes]:
@@ -138,18 +154,24 @@ def decoded(line: bytes, number: int, name: str) -> str:
     """One line as text. Raises DataError on bad UTF-8 and overlong lines."""
     if number == 1:
         if line.startswith(_UTF16):
-            raise unreadable(f"data file `{name}` is UTF-16, not UTF-8", "save the file as UTF-8")
+            raise unreadable(f"data file `{name}` is UTF-16, not UTF-8", SAVE_AS_UTF8)
         line = without_bom(line)
     if len(line) > MAX_LINE_BYTES:
         raise unreadable(f"line {number} of `{name}` is longer than {MAX_LINE_BYTES >> 20} MiB")
     try:
         return line.decode()
+    except UnicodeDecodeError:
+        why = _undecodable(line)
+        raise unreadable(f"`{name}` is not UTF-8: line {number}, {why}", SAVE_AS_UTF8) from None
+
+
+def _undecodable(line: bytes) -> str:
+    """The byte that keeps a line from being UTF-8; empty where none does."""
+    try:
+        line.decode()
     except UnicodeDecodeError as error:
-        bad = line[error.start]
-        raise unreadable(
-            f"`{name}` is not UTF-8: line {number}, byte {error.start + 1} is 0x{bad:02x}",
-            "save the file as UTF-8",
-        ) from None
+        return f"byte {error.start + 1} is 0x{line[error.start]:02x}"
+    return ""
 
 
 def without_bom(start: bytes) -> bytes:

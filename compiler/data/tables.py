@@ -105,7 +105,7 @@ def parse_json(text: str) -> JsonValue:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels") from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}" if error.lineno > 1 else f"column {error.colno}"
-        raise ValueError(f"{error.msg.lower()} at {place}") from None
+        raise ValueError(f"{error.msg.lower().removesuffix(' at')} at {place}") from None
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     if "\\u" in text:

@@ -337,6 +337,64 @@ async def test_a_row_that_cannot_be_read_is_a_failure_of_its_own(tmp_path: Path)
     assert list(found[0]) == ["word", "size", "lines", "error"]
 
 
+@pytest.mark.parametrize(
+    ("name", "header", "row"), [("rows.jsonl", b"", b'{"text": "%b"}\n'), ("rows.csv", b"text\n", b'"%b"\n')]
+)
+async def test_a_row_in_another_encoding_is_a_failure_of_its_own(
+    tmp_path: Path, name: str, header: bytes, row: bytes
+) -> None:
+    async with FakeServer(answer) as server:
+        project(tmp_path, server.url, [])
+        texts = (b"a", b"caf\xe9", "é \N{REPLACEMENT CHARACTER}".encode(), b"\xff\xfe", b"z")
+        (tmp_path / name).write_bytes(header + b"".join(row % text for text in texts))
+        done = await in_thread(lambda: batch(tmp_path, rows=name))
+    assert done.code == 1, done.text
+    found = answers(tmp_path / "answers.csv")
+    assert [bool(one["word"]) for one in found] == [True, False, True, False, True]
+    assert found[1]["error"].endswith("is not UTF-8: byte 14 is 0xe9" if header == b"" else "byte 5 is 0xe9")
+    assert found[2]["text"] == "é \N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("utf16.csv", "text\na\n".encode("utf-16"), "is UTF-16, not UTF-8"),
+        ("header.csv", b"text,caf\xe9\na,b\n", "the header of header.csv is not UTF-8: byte 9 is 0xe9"),
+        ("semi.csv", b"id;text\n1;a\n", "write --delimiter ';'"),
+        ("tab.csv", b"id\ttext\n1\ta\n", "write --delimiter $'\\t'"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_how_it_can(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    project(tmp_path, "http://127.0.0.1:9/v1", [])
+    (tmp_path / name).write_bytes(content)
+    done = batch(tmp_path, rows=name)
+    assert done.code == 1, done.text
+    assert said in done.err
+    assert not (tmp_path / "answers.csv.part").exists()
+
+
+def test_of_no_rows_all_are_answered(tmp_path: Path) -> None:
+    project(tmp_path, "http://127.0.0.1:9/v1", [])
+    (tmp_path / "rows.jsonl").write_bytes(b"\n")
+    done = batch(tmp_path, rows="rows.jsonl")
+    assert done.code == 0, done.text
+    assert (tmp_path / "answers.csv").read_text().splitlines() == ["word,size,lines,error"]
+
+
+async def test_a_file_that_breaks_off_is_mended_and_pays_for_nothing_twice(tmp_path: Path) -> None:
+    async with FakeServer(answer) as server:
+        project(tmp_path, server.url, [])
+        (tmp_path / "rows.csv").write_text('text\na\nb\n"open\n')
+        done = await in_thread(lambda: batch(tmp_path))
+        assert done.code == 1, done.text
+        assert "mend rows.csv, and run it again with --overwrite" in done.err
+        (tmp_path / "rows.csv").write_text("text\na\nb\nopen\n")
+        assert (await in_thread(lambda: batch(tmp_path, "--overwrite"))).code == 0
+    assert len(server.calls) == 3
+
+
 @pytest.mark.slow
 async def test_killed_while_a_provider_has_its_batch(tmp_path: Path) -> None:
     """By the provider's batch API: SIGKILL while it is at work, and nothing is asked for again."""

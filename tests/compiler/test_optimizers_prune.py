@@ -126,6 +126,7 @@ async def test_a_compile_keeps_what_is_saved_unless_it_is_clearly_worse(
         assert isinstance(built.artifact.program, Program)
         less = prompt_tokens(built.artifact.program) < prompt_tokens(long())
         assert less is kept
+        assert (built.steps[0].said or "").startswith("judged by what it saves; the score is ")
 
 
 def test_sentences_are_the_text() -> None:

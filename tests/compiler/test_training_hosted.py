@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dspc import dspc
 from tuning_server import Provider, provider
 
 from dspec.compiler import ir
@@ -20,7 +21,7 @@ from dspec.compiler.optimizers.training import jobs, service
 from dspec.compiler.optimizers.training.base import Trained, TrainingFailed
 from dspec.compiler.optimizers.training.hosted import HostedTrainer
 from dspec.compiler.optimizers.training.service import Training, TrainingPurse
-from dspec.runtime.errors import BudgetExceeded, ConfigurationError, NotSet, ProviderError, Stopped
+from dspec.runtime.errors import BudgetExceeded, ConfigurationError, NotSet, ProviderError, Refused, Stopped
 from dspec.runtime.models.protocol import Message
 from dspec.runtime.schema.program import LM
 
@@ -122,6 +123,25 @@ async def test_polling_that_never_answers_ends_with_a_job_that_is_found_again(
     assert len(server.files) == 1
 
 
+async def test_a_job_that_the_provider_knows_no_more_can_be_given_up(
+    tmp_path: Path, server: Provider
+) -> None:
+    server.looks = 10**6
+    with pytest.raises(Stopped):
+        await train(tmp_path, server, stopped=lambda: len(server.asked) > 6)
+    server.faults += [("GET /fine_tuning/jobs/ftjob-1", 404), ("POST /fine_tuning/jobs/ftjob-1/cancel", 404)]
+    with pytest.raises(Refused) as failure:
+        await train(tmp_path, server)
+    job = kept(tmp_path)
+    assert f"`dspc training FILE {job.key[:12]} --cancel` gives it up" in failure.value.help
+    assert job.state == "running"  # nothing is paid again before somebody says so
+    folder, job = next(iter(jobs.listed(tmp_path)))
+    trainer, task = service.task_of(folder, job, lm(server))
+    await trainer.cancel(task)
+    server.looks = 0
+    assert (await train(tmp_path, server)).model.endswith("ftjob-2")
+
+
 async def test_a_refused_upload_says_why(tmp_path: Path, server: Provider) -> None:
     server.faults.append(("POST /files", 400))
     with pytest.raises(TrainingFailed, match="not today"):
@@ -146,6 +166,17 @@ async def test_a_job_that_comes_to_nothing_says_so_and_is_begun_anew(
     with pytest.raises(TrainingFailed, match=says):
         await train(tmp_path, server)
     server.ends = "succeeded"
+    assert (await train(tmp_path, server)).model.endswith("ftjob-2")
+
+
+@pytest.mark.parametrize("named", ["ft:x\x1b[31m", "https://elsewhere/v1", "ft:" + "x" * 5000])
+async def test_a_model_that_cannot_be_asked_is_a_failed_training(
+    tmp_path: Path, server: Provider, named: str
+) -> None:
+    server.tuned = named
+    with pytest.raises(TrainingFailed, match="is not the name of a model"):
+        await train(tmp_path, server)
+    server.tuned = ""
     assert (await train(tmp_path, server)).model.endswith("ftjob-2")
 
 
@@ -205,6 +236,18 @@ async def test_the_wall_pays_before_a_training_begins(tmp_path: Path, server: Pr
     assert rich.spent.usd == pytest.approx(1.2)
 
 
+async def test_a_training_that_is_gone_on_with_gives_no_money_back(tmp_path: Path, server: Provider) -> None:
+    settings = ir.TrainSettings(epochs=20, price=1_000.0)
+    server.looks = 10**6
+    with pytest.raises(Stopped):
+        await train(tmp_path, server, settings=settings, stopped=lambda: len(server.asked) > 6)
+    server.looks = 0
+    wall = Wall(ir.Budget(usd=10.0))
+    found = await train(tmp_path, server, settings=settings, purse=TrainingPurse(wall.take, wall.give_back))
+    assert found.job.usd == pytest.approx(1.2)
+    assert wall.spent.usd == 0  # it was paid by the compile that began it
+
+
 async def test_a_price_that_nobody_knows_is_no_budget_in_money(tmp_path: Path, server: Provider) -> None:
     wall = Wall(ir.Budget(usd=10.0))
     with pytest.raises(ConfigurationError, match="nobody knows what training"):
@@ -233,3 +276,14 @@ async def test_a_journal_that_is_damaged_is_begun_anew(tmp_path: Path, server: P
         created = server.created
         await train(tmp_path, server)
         assert server.created == created + 1
+
+
+async def test_a_training_that_is_done_is_not_ended(tmp_path: Path, server: Provider) -> None:
+    (tmp_path / "main.dspec").write_text('dspec 1\nlm mini { model = "openai/gpt-4o-mini-2024-07-18" }\n')
+    await train(tmp_path / ".dspec", server)
+    key = kept(tmp_path / ".dspec").key
+    told = dspc("training", "main.dspec", key[:8], "--cancel", cwd=tmp_path)
+    assert told.code == 2, told.text
+    assert f"{key[:12]} is done" in told.err
+    await train(tmp_path / ".dspec", server)
+    assert server.created == 1

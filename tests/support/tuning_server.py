@@ -19,6 +19,8 @@ class Provider:
     looks: int = 2
     faults: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     ends: str = "succeeded"
+    tuned: str = ""
+    """What the tuned model is called; unless said, as OpenAI calls one."""
     files: dict[str, bytes] = field(default_factory=dict[str, bytes])
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     asked: list[str] = field(default_factory=list[str])
@@ -60,7 +62,7 @@ class Provider:
             rows = self.files[job["training_file"]].decode().splitlines()
             job |= {
                 "status": "succeeded",
-                "fine_tuned_model": f"ft:{job['model']}:org:dspec:{name}",
+                "fine_tuned_model": self.tuned or f"ft:{job['model']}:org:dspec:{name}",
                 "finished_at": 2,
                 "trained_tokens": 100 * len(rows),
             }

@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, cast
 
 from dspec.runtime.errors import ProviderError, Refused, Stopped, Unavailable
 from dspec.runtime.models.endpoints import Endpoint, resolve, split_model
 from dspec.runtime.models.transports.litellm import load_litellm, provider_failure
 from dspec.runtime.schema.lms import LM
+from dspec.runtime.schema.modelnames import is_model_name
 
 from ... import ir
 from .base import State, Trained, TrainingFailed, TrainingTask
@@ -26,6 +28,7 @@ EPOCHS = 3
 _FAILED = {"failed", "error", "expired"}
 _OVER = {"succeeded", "completed"}
 _ENDED = {"cancelled", "canceled"}
+_NOT_FOUND = 404
 
 
 class HostedTrainer:
@@ -58,9 +61,14 @@ class HostedTrainer:
         if not isinstance(model, str) or not model:
             raise _failed(task, "the provider says that it succeeded, and names no model")
         provider, _ = split_model(task.lm.model)
+        tuned = model if model.startswith(f"{provider}/") else f"{provider}/{model}"
+        if not is_model_name(tuned):
+            raise _failed(
+                task, f"the provider says that it succeeded, and {tuned[:80]!r} is not the name of a model"
+            )
         trained = found.get("trained_tokens")
         job.trained = trained if isinstance(trained, int) and trained >= 0 else None
-        job.model = model if model.startswith(f"{provider}/") else f"{provider}/{model}"
+        job.model = tuned
         return Trained(job.model, None, job)
 
     async def _submitted(self, task: TrainingTask, calls: _Calls) -> str:
@@ -79,9 +87,7 @@ class HostedTrainer:
                 raise _failed(task, error.message) from error
             except ProviderError as error:
                 if not error.retryable or time.monotonic() - began > self.patience:
-                    error.help = "; ".join(
-                        [*filter(None, [error.help]), "run the same command again: it goes on from here"]
-                    )
+                    _add_help(error, "the training goes on from here")
                     raise
             await self._pause(task, self.every)
 
@@ -133,12 +139,15 @@ class HostedTrainer:
             except Refused as error:
                 if not task.job.id:
                     raise _failed(task, error.message) from error
+                gives_up = f"`dspc training FILE {task.job.key[:12]} --cancel`"
+                _add_help(
+                    error, f"where the provider knows job {task.job.id} no more, {gives_up} gives it up"
+                )
                 raise
             except ProviderError as error:
                 if not error.retryable or time.monotonic() - began > self.patience:
                     known = f"job {task.job.id} is found again, and nothing is trained twice"
-                    on = known if task.job.id else "it goes on from here"
-                    error.help = "; ".join([*filter(None, [error.help]), f"run the same command again: {on}"])
+                    _add_help(error, known if task.job.id else "the training goes on from here")
                     raise
             await self._pause(task, wait, f"nobody {what}")
             wait = min(2 * wait, 60.0)
@@ -154,12 +163,18 @@ class HostedTrainer:
 
     async def cancel(self, task: TrainingTask) -> None:
         if task.job.id:
-            await _Calls(task.lm).cancel(task.job.id)
+            with suppress(_Gone):
+                await _Calls(task.lm).cancel(task.job.id)
         task.job.state = "cancelled"
         task.save()
 
 
 TRAINER = HostedTrainer()
+
+
+def _add_help(error: ProviderError, more: str) -> None:
+    """What becomes of the training; the compile says how to go on."""
+    error.help = "; ".join([*filter(None, [error.help]), more])
 
 
 def _failed(task: TrainingTask, why: str) -> TrainingFailed:
@@ -177,6 +192,10 @@ def _why(found: dict[str, Any]) -> str:
     error: object = found.get("error")
     message = cast("dict[str, object]", error).get("message") if isinstance(error, dict) else None
     return " ".join(str(message or "the provider gives no reason").split())[:300]
+
+
+class _Gone(Refused):
+    """The provider does not know what it was asked about."""
 
 
 class _Calls:
@@ -206,7 +225,10 @@ class _Calls:
         try:
             answer = await call
         except Exception as error:  # noqa: BLE001  LiteLLM lets through what its providers' libraries raise
-            raise provider_failure(error, self._endpoint) from None
+            failed = provider_failure(error, self._endpoint)
+            if isinstance(failed, Refused) and getattr(error, "status_code", None) == _NOT_FOUND:
+                failed = _Gone(failed.message, help=failed.help)
+            raise failed from None
         plain: object = answer.model_dump() if hasattr(answer, "model_dump") else answer
         if not isinstance(plain, dict):
             raise Unavailable("the provider's answer cannot be read")

@@ -110,7 +110,8 @@ class Training:
         if job.state in (*_FINAL, *_AGAIN):
             job.begin_anew()
         most = self.most_usd(lm, chats.tokens(rows))
-        if job.state == "new":
+        begun = job.state == "new"
+        if begun:
             purse.take(most, lm.model)
             write_whole(task.rows, data)
             task.save()
@@ -123,7 +124,8 @@ class Training:
         job.state = "done"
         task.save()
         if most is not None and job.usd is not None:
-            purse.give_back(most - job.usd)
+            # What the compile that began it took is not this one's to have back.
+            purse.give_back(most - job.usd if begun else min(0.0, most - job.usd))
         return trained
 
     def reinforced(self, lm: LM, *, seed: int, learning_rate: float, temperature: float) -> Reinforcement:

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dspec.runtime.adapters.turns import turn_media
 from dspec.runtime.errors import ConfigurationError, InputError
@@ -23,18 +24,22 @@ from dspec.runtime.schema.types import JsonValue, OptionalOf, Row
 from dspec.runtime.values.media import medium_kind
 
 from ... import ir
+from ...data.collecting import other_delimiter
 from ...data.columns import typed_row
 from ...data.media import MediaFiles, is_path
-from ...data.opening import PlacedFile
+from ...data.opening import SAVE_AS_UTF8, PlacedFile
+from ...data.problem import unreadable
 from ...data.sources.base import FileSource
 from ...data.sources.table import SOURCES
-from ...data.tables import BrokenRow, RawRow, Table
+from ...data.tables import BrokenRow, RawRow, RawRows, Table
 from ...diagnostics.spelling import closest
 from ...project.state import project_root
 
 _GLANCED = 100
 """Rows that are looked at for the columns of a file whose rows name their own."""
 _CHUNK = 1 << 20
+_SHELL = {"\t": "$'\\t'", ";": "';'", "|": "'|'", ",": ","}
+"""Delimiters as a shell takes them."""
 _MEDIA_KNOWN = 1000
 """Rows for which files that cells name are remembered."""
 
@@ -110,16 +115,25 @@ class Sheet:
         """The file's columns, as far as its first rows name them. Raises InputError where an input has none."""
         with self._open() as table:
             known = dict.fromkeys(table.columns or ())
+            looked = 0
             if table.columns is None:
                 for raw in islice(table.rows, _GLANCED):
+                    looked += 1
                     if isinstance(raw, RawRow):
                         known.update(dict.fromkeys(raw.values))
         names = list(known)
+        if table.columns is None and not looked:
+            return ()  # of no rows, all are answered
         for field in self._fields:
             wanted = self.columns.get(field.name, field.name)
             optional = field.has_default or isinstance(field.type, OptionalOf)
             if wanted in known or (optional and field.name not in self.columns):
                 continue
+            if table.text and (delimiter := other_delimiter(names, {wanted})) is not None:
+                raise InputError(
+                    f"the header of {self.path} is read as one column, `{names[0][:60]}`",
+                    help=f"where its cells are separated otherwise, write --delimiter {_SHELL[delimiter]}",
+                )
             near = closest(wanted, names[:200])
             meant = f"did you mean `{near[0]}`? write " if near else "where another column has it, write "
             raise InputError(
@@ -168,5 +182,18 @@ class Sheet:
 
     @contextmanager
     def _open(self) -> Generator[Table]:
-        with PlacedFile(self.path) as file:
-            yield self._read.read(file, self._source)
+        """A line that is not UTF-8 is a row that cannot be read, as any such row; a header that is not ends it."""
+        with PlacedFile(self.path, lenient=True) as file:
+            table = self._read.read(file, self._source)
+            if file.undecoded:
+                raise unreadable(f"the header of {self.path} is not UTF-8: {file.undecoded}", SAVE_AS_UTF8)
+            yield replace(table, rows=_decoded(file, table.rows))
+
+
+def _decoded(file: PlacedFile, rows: RawRows) -> RawRows:
+    for raw in rows:
+        if file.undecoded:
+            yield BrokenRow(raw.number, f"is not UTF-8: {file.undecoded}")
+            file.undecoded = ""
+        else:
+            yield raw
