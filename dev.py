@@ -111,7 +111,12 @@ def demo(_: list[str]) -> None:
 
 
 def test(arguments: list[str]) -> None:
-    """The suite, or what the arguments name; faults are left to `deep`, which waits for servers to die."""
+    """The suite, or what the arguments name; faults are left to `deep`, which waits for servers to die.
+
+    Its many processes find bytecode in `build`, also where none may be written beside the sources.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / "build" / "bytecode")
     run(
         PYTHON, "-m", "pytest", "-n", "auto", "--dist", "worksteal", *(arguments or ["--ignore=tests/faults"])
     )

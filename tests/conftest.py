@@ -1,6 +1,7 @@
 """Makes the shared test tools importable (`from server import FakeServer`), properties the same on every run, and leaves
 what is slow to `DSPEC_DEEP=1`."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if slow and len(slow) < len(items):  # whoever names slow tests alone means them
         config.hook.pytest_deselected(items=list(slow))
         items[:] = [one for one in items if one not in slow]
+
+
+def pytest_collection_finish() -> None:
+    """What collecting made stays until the end: the garbage collector looks at it no more."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,7 +20,7 @@ import pytest
 from dspc import EXAMPLES, dspc
 from pages import ROOT, USER_PAGES, Block, blocks
 from programs import chat
-from server import spawned
+from server import beside
 from typer.main import get_command
 
 from dspec import errors
@@ -233,7 +233,7 @@ def test_who_comes_from_elsewhere_gets_as_far_as_the_page_says(
     tmp_path: Path, page: str, answer: str, heard: str
 ) -> None:
     """The file of the other tool, what is made of it, and the commands after that, with a server in the provider's place."""
-    with spawned("--answer", answer) as url:
+    with beside("--answer", answer) as url:
         reader = Reader(tmp_path, OPENAI_API_KEY="k", OPENAI_BASE_URL=url)
         for block in blocks(ROOT / "docs" / f"{page}.md"):
             if block.language != "dspec":  # `test_adopt.py` holds it against what is written

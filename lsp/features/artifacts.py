@@ -22,7 +22,7 @@ MAX_BYTES = 4 << 20
 
 def compiled(session: Session, symbol: Symbol) -> Artifact | None:
     """The artifact of a block of the root file, if there is one inside the project that can be read."""
-    place = place_of(session.folder, symbol.name)
+    place = place_of(symbol.location.source.path, symbol.name)
     try:
         real = place.resolve(strict=True)
         status = real.stat()
@@ -33,9 +33,9 @@ def compiled(session: Session, symbol: Symbol) -> Artifact | None:
     return _read(real, status.st_mtime_ns, status.st_size)
 
 
-def place_of(folder: Path, name: str) -> Path:
-    """Where `dspc compile` puts the artifact of a block of a file in `folder`."""
-    return compiled_folder(folder / "_") / f"{name}{SUFFIX}"
+def place_of(path: Path, name: str) -> Path:
+    """Where `dspc compile` puts the artifact of a block of the file at `path`."""
+    return compiled_folder(path) / f"{name}{SUFFIX}"
 
 
 class ArtifactMove(Struct, frozen=True):
@@ -49,8 +49,8 @@ def moved(symbol: Symbol, new: str) -> ArtifactMove | None:
     """The artifact of a block that is to be called `new`: none where there is no such file, or one of the new name."""
     if symbol.kind != "optimize":
         return None
-    folder = symbol.location.source.path.parent
-    move = ArtifactMove(place_of(folder, symbol.name), place_of(folder, new))
+    path = symbol.location.source.path
+    move = ArtifactMove(place_of(path, symbol.name), place_of(path, new))
     try:
         fits = move.before.is_file() and not move.before.is_symlink() and not move.after.exists()
     except OSError:

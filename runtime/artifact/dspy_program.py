@@ -5,7 +5,6 @@ Whatever DSPy has no word for stays behind and is named: nothing is left out in 
 
 from __future__ import annotations
 
-import inspect
 import keyword
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,16 +12,14 @@ from typing import cast
 
 from msgspec import Struct, field
 
-from ..errors import ArtifactError
 from ..running.strategies.base import ModuleParts
 from ..running.strategies.table import STRATEGIES, strategy_of
 from ..schema.ensemble import Runnable
-from ..schema.expressions import Apply, BinaryOp, Constant, Expression, Variable
+from ..schema.expressions import Expression
 from ..schema.lms import LM, SENT
 from ..schema.program import (
     BranchStep,
     CallStep,
-    Check,
     CheckStep,
     EachStep,
     FieldSpec,
@@ -31,7 +28,6 @@ from ..schema.program import (
     NestedSteps,
     Predictor,
     Program,
-    Record,
     RepeatStep,
     Reward,
     RunStep,
@@ -44,51 +40,15 @@ from ..schema.program import (
     walked,
 )
 from ..schema.types import (
-    DictOf,
     JsonValue,
-    ListOf,
-    OneOf,
-    OneOfNumbers,
-    OneOfRecords,
     OptionalOf,
-    RecordRef,
-    Scalar,
-    TupleOf,
     Type,
 )
 from .dspy_state import dspy_state, left_behind
+from .python_classes import PythonClasses, check_words, docstring, python_name
 from .python_text import PythonText, imports_of, python_literal
 from .stubs import class_name
 
-_SCALARS = {
-    "str": "str",
-    "int": "int",
-    "float": "float",
-    "bool": "bool",
-    "date": "datetime.date",
-    "datetime": "datetime.datetime",
-    "any": "Any",
-    "image": "dspy.Image",
-    "audio": "dspy.Audio",
-    "file": "dspy.File",
-    "history": "dspy.History",
-}
-_BOUNDS = {">=": "ge", ">": "gt", "<=": "le", "<": "lt"}
-_LENGTHS = {">=": "min_length", "<=": "max_length"}
-_IMPORTED = (
-    "dspy",
-    "datetime",
-    "json",
-    "os",
-    "re",
-    "Any",
-    "Literal",
-    "Path",
-    "BaseModel",
-    "Field",
-    "load",
-    "STATE",
-)
 _OPTIONS = {"n": "N", "m": "M", "max_output": "max_output_chars"}
 _KEPT = ("max_iters", "max_llm_calls", "n", "threshold", "fail_count", "max_output")
 """Options of strategies that DSPy's modules have as well."""
@@ -150,25 +110,19 @@ def dspy_program(program: Runnable, name: str, state: str) -> DspyProgram:
     """
     dspy_state(program)  # refuses what DSPy's format cannot hold
     assert isinstance(program, Program)
-    return _Writer(program, name).written(state)
+    return _Writer(program, name, PythonClasses(program.records)).written(state)
 
 
 class _Writer(Struct):
     program: Program
     name: str
-    classes: dict[str, str] = field(default_factory=dict[str, str])
-    """Source of the signatures and records by their names, in order."""
-    named: dict[str, str] = field(default_factory=dict[str, str])
-    """Names of signatures by what they say."""
-    records: dict[str, str] = field(default_factory=dict[str, str])
+    classes: PythonClasses
     attributes: dict[str, str] = field(default_factory=dict[str, str])
     """Names of attributes and methods by the keys of what they are."""
     functions: dict[str, str] = field(default_factory=dict[str, str])
     imports: dict[str, dict[str, None]] = field(default_factory=dict[str, "dict[str, None]"])
     """Names that are imported, by module."""
-    taken: set[str] = field(default_factory=lambda: set(_IMPORTED))
     text: PythonText = field(default_factory=PythonText)
-    lost: list[str] = field(default_factory=list[str])
     helpers: dict[str, str] = field(default_factory=dict[str, str])
     rewards: dict[str, str] = field(default_factory=dict[str, str])
     """Names of rewards by what they are."""
@@ -177,9 +131,9 @@ class _Writer(Struct):
 
     def written(self, state: str) -> DspyProgram:
         program = self.program
-        own = self._free(class_name(self.name))
+        own = self.classes.free(class_name(self.name))
         for one in (*program.inputs, *program.outputs):
-            _plain(one.name, "field")
+            python_name(one.name, "field")
         tried = self._tried()
         kept = [key for key in (*self._called(), *program.modules) if key not in tried]
         for key in dict.fromkeys(kept):
@@ -197,7 +151,7 @@ class _Writer(Struct):
         )
         loading = self._loading(own, state)
         for function, most in self.text.missing.items():
-            self.lost.append(
+            self.classes.lost.append(
                 f"the function `{function}`, which Python has none for: write `dspec_{function}`"
             )
             given = ", ".join(f"value_{place}: Any" for place in range(most))
@@ -206,7 +160,7 @@ class _Writer(Struct):
                 f'    raise NotImplementedError("write what `{function}` does")\n'
             )
         helpers = [*self.text.helpers.values(), *self.helpers.values()]
-        pieces = [*helpers, *self.classes.values(), *self.functions.values(), made, loading]
+        pieces = [*helpers, *self.classes.written.values(), *self.functions.values(), made, loading]
         code = "\n\n".join(piece.rstrip("\n") + "\n" for piece in pieces)
         head = f'"""The program `{_words(self.name)}` for DSPy 3.4, made by `dspc export`: `load()` gives it with its state."""\n'
         told = self._behind()
@@ -231,15 +185,6 @@ class _Writer(Struct):
         return "\n\n".join("\n".join(group) for group in groups) + "\n"
 
     # Names ----------------------------------------------------------------------------------------
-
-    def _free(self, wanted: str) -> str:
-        name = re.sub(r"\W", "_", wanted, flags=re.ASCII) or "it"
-        name = f"_{name}" if name[0].isdigit() else name
-        name = f"{name}_" if keyword.iskeyword(name) else name
-        while name in self.taken:
-            name += "_"
-        self.taken.add(name)
-        return name
 
     def _attribute(self, key: str) -> str:
         name = re.sub(r"\W", "_", key, flags=re.ASCII)
@@ -293,118 +238,6 @@ class _Writer(Struct):
                     names.pop(address, None)
         return names
 
-    # Types ----------------------------------------------------------------------------------------
-
-    def _type(self, kind: Type) -> str:
-        match kind:
-            case Scalar(name=name):
-                return _SCALARS[name]
-            case OneOf(values=values):
-                return f"Literal[{', '.join(map(python_literal, values))}]"
-            case OneOfNumbers(values=values):
-                return f"Literal[{', '.join(map(python_literal, values))}]" if kind.whole else "float"
-            case OptionalOf(item=item):
-                return f"{self._type(item)} | None"
-            case ListOf(item=item):
-                return f"list[{self._type(item)}]"
-            case DictOf(key=key, value=value):
-                return f"dict[{self._type(key)}, {self._type(value)}]"
-            case TupleOf(items=items):
-                return f"tuple[{', '.join(map(self._type, items))}]"
-            case RecordRef(name=name):
-                return self._record(name)
-            case OneOfRecords(records=names):
-                return " | ".join(map(self._record, names))
-
-    def _record(self, name: str) -> str:
-        if name not in self.records:
-            record = self.program.records[name]
-            made = self.records[name] = self._free(name)
-            source = self._record_source(made, record)
-            if re.search(rf"\b{made}\b", source.partition("\n")[2]):
-                source = f"{source}\n\n{made}.model_rebuild()"
-            self.classes[made] = source + "\n"
-        return self.records[name]
-
-    def _record_source(self, made: str, record: Record) -> str:
-        lines = [_docstring(record.description)] if record.description else []
-        if record.description and record.fields:
-            lines.append("")
-        said, left = self._bounds(record.checks, record.fields)
-        for one in record.fields:
-            _plain(one.name, "field")
-            own = [f"description={python_literal(one.description)}"] if one.description else []
-            own += said.get(one.name, [])
-            if one.has_default:
-                value = f"default={python_literal(one.default)}" if own else python_literal(one.default)
-            elif isinstance(one.type, OptionalOf):
-                value = "default=None" if own else "None"
-            else:
-                value = ""
-            default = (
-                f" = Field({', '.join([*([value] if value else []), *own])})"
-                if own
-                else f" = {value}"
-                if value
-                else ""
-            )
-            kind = self._type(one.type)
-            lines.append(
-                f"{one.name}: {python_literal(kind) if record.name == _of_itself(one.type, record.name) else kind}{default}"
-            )
-        self.lost += [f"the record `{record.name}`: {self._check_words(one)}" for one in left]
-        return "\n".join(
-            [f"class {made}(BaseModel):", *(f"    {line}" if line else "" for line in lines or ["pass"])]
-        )
-
-    def _bounds(
-        self, checks: Iterable[Check], fields: Sequence[FieldSpec]
-    ) -> tuple[dict[str, list[str]], list[Check]]:
-        """Checks that Pydantic has a word for, by field, and the others."""
-        names = {one.name for one in fields}
-        said: dict[str, list[str]] = {}
-        left: list[Check] = []
-        for check in checks:
-            pairs = [_bound(one, names) for one in _conjuncts(check.condition)]
-            if all(pairs) and check.kind == "assert":
-                for pair in pairs:
-                    if pair is not None:
-                        said.setdefault(pair[0], []).append(pair[1])
-            else:
-                left.append(check)
-        return said, left
-
-    def _check_words(self, check: Check) -> str:
-        text = PythonText().of(check.condition)
-        return f"`{check.kind} {text if len(text) <= 120 else text[:119] + '…'}`: DSPy has no checks"
-
-    # Signatures -----------------------------------------------------------------------------------
-
-    def _signature(
-        self, signature: Signature, wanted: str, outputs: Sequence[FieldSpec], adds: Iterable[FieldSpec] = ()
-    ) -> str:
-        added = [one for one in outputs if one in adds]
-        kept = [one for one in outputs if one not in added]
-        said, left = self._bounds(signature.checks, kept)
-        self.lost += [f"{signature.name}: {self._check_words(one)}" for one in left]
-        lines = [
-            _docstring("\n".join(text for text in (signature.instruction, *signature.fixed) if text)),
-            "",
-        ]
-        for role, fields in (("Input", signature.inputs), ("Output", kept)):
-            for one in fields:
-                _plain(one.name, "field")
-                own = [f"desc={python_literal(one.description)}"] if one.description else []
-                own += said.get(one.name, []) if role == "Output" else []
-                own += [f"default={python_literal(one.default)}"] if one.has_default else []
-                lines.append(f"{one.name}: {self._type(one.type)} = dspy.{role}Field({', '.join(own)})")
-        body = "\n".join(f"    {line}" if line else "" for line in lines)
-        if body not in self.named:
-            short = class_name(wanted)
-            made = self.named[body] = self._free(f"{short}Signature" if short in self.taken else short)
-            self.classes[made] = f"class {made}(dspy.Signature):\n{body}\n"
-        return self.named[body]
-
     # Modules --------------------------------------------------------------------------------------
 
     def _made(self, key: str) -> str:
@@ -415,7 +248,7 @@ class _Writer(Struct):
     def _predictor(self, key: str, predictor: Predictor) -> str:
         adds = strategy_of(predictor).adds
         signature = predictor.signature
-        made = self._signature(
+        made = self.classes.signature(
             signature, signature.name if "." not in signature.name else key, signature.outputs, adds
         )
         settings = [f"{name}={python_literal(value)}" for name, value in self._settings(key, predictor)]
@@ -439,15 +272,15 @@ class _Writer(Struct):
                     ),
                 )
             elif value is not None:
-                self.lost.append(f"{key}: `{name}`, which `dspy.Predict` has no setting for")
+                self.classes.lost.append(f"{key}: `{name}`, which `dspy.Predict` has no setting for")
 
     def _module(self, key: str, module: ModuleSpec) -> str:
         if module.function is not None:
-            self.lost.append(
+            self.classes.lost.append(
                 f"{key}: a function of the project, which calls modules by their names: write it as a module"
             )
-            made = self._free(class_name(key))
-            given = ", ".join(f"{one.name}: {self._type(one.type)}" for one in module.inputs)
+            made = self.classes.free(class_name(key))
+            given = ", ".join(f"{one.name}: {self.classes.type_of(one.type)}" for one in module.inputs)
             self.functions[made] = (
                 f"class {made}(dspy.Module):\n    def forward(self, {given}) -> dspy.Prediction:\n"
                 f'        raise NotImplementedError("write what `{_words(key)}` does")\n'
@@ -463,7 +296,7 @@ class _Writer(Struct):
         base = self.program.predictors[module.predictors[_BASE[module.strategy]]].signature
         adds = STRATEGIES[module.strategy].adds
         plain = base.model_copy(update={"inputs": module.inputs, "fixed": self._own_fixed(module, base)})
-        signature = self._signature(plain, key, module.outputs, adds)
+        signature = self.classes.signature(plain, key, module.outputs, adds)
         for role, address in module.predictors.items():
             list(self._settings(address, self.program.predictors[address]))
             if not STRATEGIES[module.strategy].roles[role].dspy:
@@ -490,7 +323,7 @@ class _Writer(Struct):
             or predictor.signature.instruction
             != STRATEGIES[strategy].roles[role].signature(parts).instruction
         ):
-            self.lost.append(
+            self.classes.lost.append(
                 f"{address}: its instruction and demos, since DSPy's {strategy} has no such predictor"
             )
 
@@ -509,7 +342,7 @@ class _Writer(Struct):
         assert module.runs is not None
         tried = module.runs
         if tried in self.program.graphs:
-            self.lost.append(
+            self.classes.lost.append(
                 f"{key}: it tries a whole program, which is no module of its own here: write it as one"
             )
             inner = f"self.{self.attributes[tried]}"
@@ -544,9 +377,9 @@ class _Writer(Struct):
         known = self.rewards.get(canonical(reward))
         if known is not None:
             return known
-        name = self.rewards[canonical(reward)] = self._free(re.sub(r"\W", "_", reward.name))
+        name = self.rewards[canonical(reward)] = self.classes.free(re.sub(r"\W", "_", reward.name))
         if reward.judges:
-            self.lost.append(f"the reward `{reward.name}`: its judges: write `{name}`")
+            self.classes.lost.append(f"the reward `{reward.name}`: its judges: write `{name}`")
             self.functions[name] = (
                 f"def {name}(args: dict[str, Any], pred: dspy.Prediction) -> float:\n"
                 f'    raise NotImplementedError("write what `{_words(reward.name)}` asks")\n'
@@ -567,7 +400,7 @@ class _Writer(Struct):
             [f"def {name}(args: dict[str, Any], pred: dspy.Prediction) -> float:", *lines, ""]
         )
         if reward.feedback is not None:
-            self.lost.append(
+            self.classes.lost.append(
                 f"the reward `{reward.name}`: its feedback, for which DSPy's rewards have no place"
             )
         return name
@@ -591,15 +424,16 @@ class _Writer(Struct):
         name = re.sub(r"\W", "_", key)
         if name not in self.functions:
             given = ", ".join(
-                f"{_plain(one.name, 'input')}: {self._type(one.type)}{_default(one)}" for one in fields
+                f"{python_name(one.name, 'input')}: {self.classes.type_of(one.type)}{_default(one)}"
+                for one in fields
             )
-            gives = "Any" if output is None else self._type(output)
+            gives = "Any" if output is None else self.classes.type_of(output)
             described = self.program.tools[key].description if key in self.program.tools else ""
             self.functions[name] = (
-                f"def {name}({given}) -> {gives}:\n    {_docstring(described or f'The tool `{key}`.')}\n"
+                f"def {name}({given}) -> {gives}:\n    {docstring(described or f'The tool `{key}`.')}\n"
                 f'    raise NotImplementedError("write what {_words(what)} does")\n'
             )
-            self.lost.append(lost)
+            self.classes.lost.append(lost)
         return name
 
     def _function(self, tool: Tool) -> str:
@@ -613,7 +447,7 @@ class _Writer(Struct):
         ):
             alias = "" if function == name else f" as {name}"
             self.imports.setdefault(module, {})[f"{function}{alias}"] = None
-            self.taken.add(name)
+            self.classes.taken.add(name)
             return name
         source = f"a `{tool.source}` source: write the function `{name}`"
         return self._stub(
@@ -630,19 +464,19 @@ class _Writer(Struct):
         inputs, steps, returns = graph.inputs, graph.steps, graph.returns
         self.used = {"self"}
         names = {one.name: self._variable(one.name) for one in inputs}
-        given = [f"{names[one.name]}: {self._type(one.type)}{_default(one)}" for one in inputs]
+        given = [f"{names[one.name]}: {self.classes.type_of(one.type)}{_default(one)}" for one in inputs]
         given.sort(key=lambda text: " = " in text)
         lines: list[str] = []
         self._steps(steps, names, lines, "        ")
         out = ", ".join(
-            f"{_plain(one, 'output')}={self.text.of(value, names)}" for one, value in returns.items()
+            f"{python_name(one, 'output')}={self.text.of(value, names)}" for one, value in returns.items()
         )
         lines.append(f"        return dspy.Prediction({out})")
         return "\n".join([f"    def {name}({', '.join(['self', *given])}) -> dspy.Prediction:", *lines])
 
     def _variable(self, name: str) -> str:
         plain = re.sub(r"\W", "_", name, flags=re.ASCII)
-        plain = f"{plain}_" if keyword.iskeyword(plain) or plain in self.taken else plain
+        plain = f"{plain}_" if keyword.iskeyword(plain) or plain in self.classes.taken else plain
         while plain in self.used:
             plain += "_"
         self.used.add(plain)
@@ -675,7 +509,7 @@ class _Writer(Struct):
                 case ValueStep():
                     self._set(step.name, self.text.of(step.value, names), names, lines, indent)
                 case CheckStep():
-                    self.lost.append(f"the program's {self._check_words(step.check)}")
+                    self.classes.lost.append(f"the program's {check_words(step.check)}")
                     lines.append(
                         f"{indent}# Not exported: {step.check.kind} {PythonText().of(step.check.condition, names)[:200]}"
                     )
@@ -692,7 +526,7 @@ class _Writer(Struct):
 
     def _given(self, arguments: Mapping[str, Expression], names: Mapping[str, str]) -> str:
         return ", ".join(
-            f"{_plain(one, 'input')}={self.text.of(value, names)}" for one, value in arguments.items()
+            f"{python_name(one, 'input')}={self.text.of(value, names)}" for one, value in arguments.items()
         )
 
     def _nested(
@@ -746,7 +580,7 @@ class _Writer(Struct):
         if step.value is not None:
             self._set(step.name, self.text.of(step.value, inner), names, lines, indent)
         else:
-            state = ", ".join(f"{_plain(name, 'name')}={inner[name]}" for name in step.start)
+            state = ", ".join(f"{python_name(name, 'name')}={inner[name]}" for name in step.start)
             self._set(step.name, f"dspy.Prediction({state})", names, lines, indent)
 
     # Loading --------------------------------------------------------------------------------------
@@ -808,12 +642,12 @@ class _Writer(Struct):
 
     def _behind(self) -> list[str]:
         """What stays behind, of the format, of the models and of what was written here."""
-        mine = set(self.lost)
+        mine = set(self.classes.lost)
         settings = ("its model's own reasoning", "what the labels of")
         told = [one for one in left_behind(self.program) if any(mark in one for mark in settings)]
         for name, lm in self.program.lms.items():
             told += [f"lm `{name}`: {one}" for one in _lm_losses(lm)]
-        return [*told, *(one for one in self.lost if one in mine)]
+        return [*told, *(one for one in self.classes.lost if one in mine)]
 
 
 class _Reserved:
@@ -858,67 +692,6 @@ def _default(field: FieldSpec) -> str:
     if field.has_default:
         return f" = {python_literal(field.default)}"
     return " = None" if isinstance(field.type, OptionalOf) else ""
-
-
-def _conjuncts(node: Expression) -> list[Expression]:
-    if isinstance(node, BinaryOp) and node.operator == "and":
-        return [*_conjuncts(node.left), *_conjuncts(node.right)]
-    return [node]
-
-
-def _bound(node: Expression, names: set[str]) -> tuple[str, str] | None:
-    """The field that a comparison bounds, and Pydantic's word for it."""
-    if not isinstance(node, BinaryOp):
-        return None
-    left, operator, right = node.left, node.operator, node.right
-    if isinstance(left, Constant):
-        turned = {"<=": ">=", "<": ">", ">=": "<=", ">": "<"}.get(operator)
-        if turned is None:
-            return None
-        left, operator, right = right, turned, left
-    if (
-        not isinstance(right, Constant)
-        or isinstance(right.value, bool)
-        or not isinstance(right.value, int | float)
-    ):
-        return None
-    match left:
-        case Variable(name=name) if name in names and operator in _BOUNDS:
-            return name, f"{_BOUNDS[operator]}={python_literal(right.value)}"
-        case Apply(function="len", arguments=(Variable(name=name),)) if (
-            name in names and operator in _LENGTHS
-        ):
-            return name, f"{_LENGTHS[operator]}={python_literal(right.value)}"
-        case _:
-            return None
-
-
-def _of_itself(kind: Type, name: str) -> str:
-    """The record's name where the type holds the record itself."""
-    match kind:
-        case RecordRef(name=own):
-            return own if own == name else ""
-        case ListOf(item=item) | OptionalOf(item=item) | DictOf(value=item):
-            return _of_itself(item, name)
-        case _:
-            return ""
-
-
-def _plain(name: str, what: str) -> str:
-    if not name.isidentifier() or keyword.iskeyword(name):
-        raise ArtifactError(
-            f"the {what} `{name[:80]}` cannot be called so in Python", help="rename it in the source"
-        )
-    return name
-
-
-def _docstring(text: str) -> str:
-    """A text that may be anything, as the documentation of a class, whose lines are indented by four."""
-    plain = all(one.isprintable() or one == "\n" for one in text) and '"""' not in text and "\\" not in text
-    indented = text.replace("\n", "\n    ")
-    if plain and text and not text.endswith('"') and inspect.cleandoc(indented) == text:
-        return '"""' + re.sub(r"\n +\n", "\n\n", indented) + '"""'
-    return python_literal(text)
 
 
 def _words(text: str) -> str:

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
-from server import spawned
+from server import beside
 
 from dspec.compiler.cli.dotenv import fill_environment, parse
 from dspec.compiler.cli.observing import observing
@@ -203,7 +203,7 @@ def test_run_and_eval_read_the_env_file_as_compile_does(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text(
         "".join(json.dumps({"text": f"t{i}", "a": "x"}) + "\n" for i in range(6))
     )
-    with spawned("--answer", "[[ ## a ## ]]\nx", "--key", "sk-from-file") as url:
+    with beside("--answer", "[[ ## a ## ]]\nx", "--key", "sk-from-file") as url:
         (tmp_path / "main.dspec").write_text(
             f"""dspec 1
 

@@ -9,7 +9,7 @@ from urllib.request import urlopen
 
 import pytest
 from dspc import dspc
-from server import spawned
+from server import beside
 
 SOURCE = """\
 dspec 1
@@ -92,7 +92,7 @@ def test_a_comment_allows_a_budget_that_may_not_last(tmp_path: Path) -> None:
 
 
 def test_the_second_plan_knows_what_the_first_compile_took(tmp_path: Path) -> None:
-    with spawned("--answer", "embedded") as url:
+    with beside("--answer", "embedded") as url:
         put(tmp_path, url, "budget { usd = 1.0 }")
         first = json.loads(dspc("plan", "main.dspec", "--json", cwd=tmp_path).out)
         assert first["expected"]["seen"] is False
@@ -139,7 +139,7 @@ eval found {{ program = Searching; data = texts.val; metric = right; budget {{ c
 
 @pytest.mark.parametrize("calls", [3, 20, 40])
 def test_what_a_search_asks_its_model_for_is_paid_within_the_wall(calls: int, tmp_path: Path) -> None:
-    with spawned("--answer", "a") as url:
+    with beside("--answer", "a") as url:
         put(tmp_path, url, "")
         source = tmp_path / "main.dspec"
         told = source.read_text(encoding="utf-8").replace(

@@ -9,7 +9,7 @@ from urllib.request import urlopen
 
 import pytest
 from dspc import dspc
-from server import spawned
+from server import beside
 from terminal import on_terminal
 
 SOURCE = """\
@@ -55,7 +55,7 @@ KEY = {"TEST_KEY": "k"}
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with spawned("--answer", "hashed") as url:
+    with beside("--answer", "hashed") as url:
         yield url
 
 

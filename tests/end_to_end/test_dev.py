@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from dspc import DSPC, dspc
-from server import spawned
+from server import beside
 
 SOURCE = """dspec 1
 lm fake {{ model = "openai/fake"; api_base = "{url}"; api_key = env("FAKE_KEY"); retry = 0 }}
@@ -123,13 +123,13 @@ def stats(url: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def quick() -> Iterator[str]:
-    with spawned("--answer", "embedded") as url:
+    with beside("--answer", "embedded") as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def slow() -> Iterator[str]:
-    with spawned("--answer", "embedded", "--latency", "0.4") as url:
+    with beside("--answer", "embedded", "--latency", "0.4") as url:
         yield url
 
 
@@ -243,7 +243,7 @@ def test_ctrl_c_in_a_compile_keeps_what_was_answered(project: Path, slow: str) -
 
 
 def test_a_provider_that_fails_does_not_end_the_session(project: Path) -> None:
-    with spawned("--answer", "embedded", "--dead-from", "1") as url:
+    with beside("--answer", "embedded", "--dead-from", "1") as url:
         made(project, url)
         with session(project, "--max-calls", "500") as at:
             at.until("(503)")

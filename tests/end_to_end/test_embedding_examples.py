@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from dspc import EXAMPLES, dspc
-from server import spawned
+from server import beside
 
 from dspec.runtime.models.background import shutdown
 
@@ -171,7 +171,7 @@ def test_every_snippet_of_the_page_runs(
     imported("desk")
     names: dict[str, Any] = {}
     page = PAGE.read_text(encoding="utf-8")
-    with spawned("--answer", "embedded") as url:
+    with beside("--answer", "embedded") as url:
         monkeypatch.setenv("OPENAI_BASE_URL", url)
         for found in SNIPPET.finditer(page):
             line = page[: found.start()].count("\n") + 2

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from dspc import EXAMPLES, dspc
-from server import spawned
+from server import beside
 
 CANARY = "sk-canary-5678"
 METRIC = """
@@ -35,7 +35,7 @@ def judged_example(url: str, folder: Path) -> Path:
 
 
 def test_a_judge_is_planned_paid_and_never_asked_twice(tmp_path: Path) -> None:
-    with spawned("--answer", "embedded", "--key", CANARY) as url:
+    with beside("--answer", "embedded", "--key", CANARY) as url:
         folder = judged_example(url, tmp_path)
         planned = json.loads(dspc("plan", "tickets.dspec", "--json", cwd=folder).out)
         assert planned["judge"] == [0, 140]

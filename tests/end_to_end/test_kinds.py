@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from dspc import dspc
-from server import spawned
+from server import beside
 
 from dspec.compiler.check.analysis import analyse
 from dspec.grammar import format_text
@@ -55,7 +55,7 @@ def test_it_compiles_within_its_plan(kind: Path, tmp_path: Path) -> None:
     (folder / "dspec.toml").touch()
     planned = dspc("plan", "main.dspec", "--json", cwd=folder)
     assert planned.code == 0, planned.text
-    with spawned("--answer", "embedded", "--key", "k") as url:
+    with beside("--answer", "embedded", "--key", "k") as url:
         done = dspc("compile", "main.dspec", "--json", cwd=folder, OPENAI_BASE_URL=url, OPENAI_API_KEY="k")
     assert done.code == 0, done.text
     (made,) = json.loads(done.out)["compiled"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from dspc import EXAMPLES, dspc
-from server import spawned
+from server import beside
 
 PRICE = "price { input = 0.1; output = 0.4 }"
 
@@ -26,7 +26,7 @@ def example_on(url: str, folder: Path) -> Path:
 @pytest.mark.slow
 def test_both_transports_give_the_same_artifact(tmp_path: Path) -> None:
     artifacts: list[bytes] = []
-    with spawned("--answer", "embedded") as url:
+    with beside("--answer", "embedded") as url:
         for transport in ("lean", "litellm"):
             folder = tmp_path / transport
             folder.mkdir()
@@ -53,7 +53,7 @@ def test_a_budget_in_dollars_needs_a_price(tmp_path: Path) -> None:
 
 
 def test_a_missing_key_is_named_before_anything_is_asked(tmp_path: Path) -> None:
-    with spawned("--answer", "embedded") as url:
+    with beside("--answer", "embedded") as url:
         example_on(url, tmp_path)
         result = dspc("compile", "tickets.dspec", cwd=tmp_path)
     assert result.code == 4

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 from dspc import Result, dspc
-from server import spawned
+from server import beside
 
 SOURCE = """\
 dspec 1
@@ -78,7 +78,7 @@ def test_nothing_is_asked_but_for_a_recording(tmp_path: Path) -> None:
     assert missing.code == 1
     assert "there is no answer in main.answers.jsonl of lm real" in missing.out
     assert "dspc test --record" in missing.out
-    with spawned("--answer", ANSWER) as url:
+    with beside("--answer", ANSWER) as url:
         recorded = dspc("test", "--record", "--json", cwd=tmp_path, TEST_URL=url, TEST_KEY="k")
         assert recorded.code == 0, recorded.text
         assert "at most 1 call," in recorded.err
@@ -98,7 +98,7 @@ def test_nothing_is_asked_but_for_a_recording(tmp_path: Path) -> None:
 
 def test_an_answer_counts_for_what_was_asked_and_nothing_else(tmp_path: Path) -> None:
     project(tmp_path, case_of("one", "far", 'topic == "shipping"'))
-    with spawned("--answer", ANSWER) as url:
+    with beside("--answer", ANSWER) as url:
         assert dspc("test", "--record", cwd=tmp_path, TEST_URL=url, TEST_KEY="k").code == 0
         project(tmp_path, case_of("one", "far", 'topic == "shipping"', text="Another text"))
         assert "has no answer of lm real" in dspc("test", cwd=tmp_path).out
@@ -111,7 +111,7 @@ def test_recordings_are_the_same_bytes_at_any_parallelism(tmp_path: Path) -> Non
     tests = [case_of(f"t{n}", "far", 'topic == "shipping"', text=f"parcel {n % 7}") for n in range(12)]
     files: list[bytes] = []
     outputs: list[str] = []
-    with spawned("--answer", ANSWER) as url:
+    with beside("--answer", ANSWER) as url:
         for threads in ("1", "16"):
             folder = tmp_path / threads
             folder.mkdir()
@@ -127,7 +127,7 @@ def test_recordings_are_the_same_bytes_at_any_parallelism(tmp_path: Path) -> Non
 
 def test_who_does_not_answer_leaves_a_test_unfinished(tmp_path: Path) -> None:
     project(tmp_path, case_of("one", "far", 'topic == "shipping"'), case_of("two", "near", "len(topic) > 0"))
-    with spawned("--fault", "400=1.0") as url:
+    with beside("--fault", "400=1.0") as url:
         done = dspc("test", "--record", "--junit", "out.xml", cwd=tmp_path, TEST_URL=url, TEST_KEY="k")
     assert done.code == 4
     assert "2 tests: 1 passed, 1 unfinished" in done.out
@@ -256,7 +256,7 @@ def test_a_judge_is_asked_and_recorded_like_the_program(tmp_path: Path) -> None:
         folder = tmp_path / score
         folder.mkdir()
         project(folder, case_of("one", "near", "len(topic) > 0", judged))
-        with spawned("--answer", answer) as url:
+        with beside("--answer", answer) as url:
             recorded = dspc("test", "--record", cwd=folder, TEST_URL=url, TEST_KEY="k")
         assert recorded.code == code, recorded.text
         replayed = dspc("test", cwd=folder)
@@ -340,7 +340,7 @@ test one {
 }
 """
     project(tmp_path, seen)
-    with spawned("--answer", ANSWER) as url:
+    with beside("--answer", ANSWER) as url:
         recorded = dspc("test", "--record", cwd=tmp_path, TEST_URL=url, TEST_KEY="k")
     assert recorded.code == 0, recorded.text
     assert dspc("test", cwd=tmp_path).code == 0

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from programs import chat, fields, module, predictor, question
 from pydantic import BaseModel
-from server import Call, FakeServer, spawned
+from server import Call, FakeServer, beside
 
 from dspec import Application, CallRecord, load
 from dspec.runtime.artifact.artifact import Artifact, write_artifact
@@ -454,7 +454,7 @@ async def test_a_thousand_coroutines(tmp_path: Path) -> None:
 
 
 def test_a_fork_calls_on(tmp_path: Path) -> None:
-    with spawned("--answer", chat(intent="cash")) as url:
+    with beside("--answer", chat(intent="cash")) as url:
         p = load(saved(tmp_path), api_base=url, cache=tmp_path / "kept.sqlite")
         assert p(text="parent").intent == "cash"
         context = multiprocessing.get_context("fork")
@@ -479,7 +479,7 @@ def test_a_fork_calls_on(tmp_path: Path) -> None:
 
 
 def test_loops_that_come_and_go(tmp_path: Path) -> None:
-    with spawned("--answer", chat(intent="cash")) as url:
+    with beside("--answer", chat(intent="cash")) as url:
         p = load(saved(tmp_path), api_base=url)
         for number in range(3):
             assert asyncio.run(p.acall(text=f"a {number}")).intent == "cash"

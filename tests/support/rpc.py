@@ -1,8 +1,10 @@
-"""A language client for tests: a real server process, spoken to over its standard streams."""
+"""A language client for tests: a server process, spoken to over its standard streams. Where nothing is asked of the process
+itself, it is a fork of `dspc lsp`, which has imported everything."""
 
 from __future__ import annotations
 
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -12,9 +14,35 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from dspc import forks
+
 SERVE = "from dspec.lsp.server import serve; serve()"
 PATIENCE = 30.0
 """Seconds to wait for a message before a test fails."""
+
+
+class Piped:
+    """A fork of a command and its streams, with what is used of a `Popen`."""
+
+    def __init__(self, arguments: list[str], folder: Path) -> None:
+        (its_input, stdin), (stdout, its_output), (stderr, its_errors) = (os.pipe() for _ in range(3))
+        streams = [its_input, its_output, its_errors]
+        self._fork = forks().start(arguments, folder, dict(os.environ), streams)
+        for stream in streams:
+            os.close(stream)
+        self.stdin, self.stdout, self.stderr = (
+            os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb"), os.fdopen(stderr, "rb"),
+        )  # fmt: skip
+
+    def poll(self) -> int | None:
+        return self._fork.poll()
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        """The exit code. Raises TimeoutError."""
+        return self._fork.wait(seconds)
+
+    def kill(self) -> None:
+        self._fork.kill()
 
 
 class Client:
@@ -28,15 +56,19 @@ class Client:
         env: Mapping[str, str] | None = None,
         under: Sequence[str] = (),
     ) -> None:
-        """`under` is a command that runs the server's, such as a tracer."""
-        self.process = subprocess.Popen(
-            [*under, sys.executable, "-P", "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=cwd,
-            env=env,
-        )
+        """`code`, what a process of its own runs; `under` is a command that runs the server's, such as a tracer."""
+        self.process: Piped | subprocess.Popen[bytes]
+        if code != SERVE or env or under:
+            self.process = subprocess.Popen(
+                [*under, sys.executable, "-P", "-c", code],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=cwd,
+                env=env,
+            )
+        else:
+            self.process = Piped(["lsp"], cwd or Path.cwd())
         self.errors = b""
         self.notifications: list[dict[str, Any]] = []
         self.requests: list[dict[str, Any]] = []
@@ -192,7 +224,7 @@ class Client:
             if not self.process.stdin.closed:
                 self.process.stdin.close()
             self.process.wait(5)
-        except subprocess.TimeoutExpired:
+        except (TimeoutError, subprocess.TimeoutExpired):
             self.process.kill()
             self.process.wait()
         for thread in self._threads:

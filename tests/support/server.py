@@ -9,8 +9,9 @@ In a test, it runs in the same loop and shows what it was asked:
 
 It does little besides, so that a benchmark measures who asks.
 
-For a process that must survive another's death, or a benchmark, it runs by itself and prints its URL
-(`spawned(...)` does that for a test; `GET /stats` tells what it was asked):
+A test that waits for a command has it in a thread, `beside(...)`; `GET /stats` tells what it was asked. Where it must survive
+another's death, or must not take from the processor time of who asks, it runs by itself and prints its URL; `spawned(...)` does
+that for a test:
 
     python tests/support/server.py --port 0 --answer embedded --latency 0.05 --fault 500=0.05
 """
@@ -27,6 +28,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -451,7 +453,25 @@ def spawned(*flags: str) -> Iterator[str]:
             process.kill()
 
 
-def main() -> None:
+@contextlib.contextmanager
+def beside(*flags: str) -> Iterator[str]:
+    """The server in a thread of this process, which starts at once; gives its URL and ends it afterwards."""
+    server, port = _told(flags)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(server.start(port), loop).result()
+        yield server.url
+    finally:
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def _told(arguments: Sequence[str]) -> tuple[FakeServer, int]:
+    """The server that flags tell of, and its port."""
     parser = argparse.ArgumentParser(description="An OpenAI-compatible server on loopback, for tests.")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--answer", default="echo", help="`echo`, `hashed`, `embedded`, or a fixed text")
@@ -467,7 +487,7 @@ def main() -> None:
         metavar="KIND=RATE",
         help=f"KIND is a status or one of {' '.join(FAULTS)}",
     )
-    flags = parser.parse_args()
+    flags = parser.parse_args(arguments)
     answer: Answering
     if flags.answer == "echo":
         answer = echo
@@ -488,9 +508,14 @@ def main() -> None:
         seed=flags.seed,
         key=flags.key,
     )
+    return server, flags.port
+
+
+def main() -> None:
+    server, port = _told(sys.argv[1:])
 
     async def serve() -> None:
-        await server.start(flags.port)
+        await server.start(port)
         sys.stdout.write(f"{server.url}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
