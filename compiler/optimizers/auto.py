@@ -450,7 +450,7 @@ class _Search:
 
     def _luck(self, own: Sequence[float], won: Sequence[float], chosen: Sequence[Seen], lead: float) -> float:
         """How much of a winner's `lead` on all rows is the luck of having been chosen on its own: what it leads by less on the
-        other, where that is likely. Choosing again tells the most; of searches that build on what they chose it tells too much."""
+        other, where that is likely. Choosing again tells the most; where a search builds on what it chose, too much."""
         rows, part = len(self.best.scores), len(own)
         most = worth_of_winner(own, won, chosen).luck * part / rows
         if part == rows:
