@@ -22,6 +22,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
 from weakref import WeakSet
@@ -29,7 +30,7 @@ from weakref import WeakSet
 import msgspec
 from msgspec import Struct
 
-from ...errors import ConfigurationError
+from ...errors import ConfigurationError, DspecError
 from ...models.compact import compact, read_compact
 from ...models.upgrades import UNREADABLE
 from ...schema.ensemble import Runnable
@@ -58,11 +59,8 @@ _LONGEST_ERROR = 2_000
 _SPARE = 0.95
 """How full the file is left where something has to leave: so that not every call makes another one leave."""
 
-_CALL = (
-    "INSERT INTO calls (id, program, version, began, seconds, inputs, outputs, error, calls, replayed, input_tokens, "
-    "output_tokens, usd, trace) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-)
-_FEEDBACK = "INSERT INTO feedback (id, at, score, comment, outputs) VALUES (?,?,?,?,?)"
+_AT_ONCE = (64, 8, 1)
+"""Rows that one statement inserts. 64 of 14 cells each are within what any SQLite takes."""
 
 Cell: TypeAlias = str | float | None
 
@@ -80,19 +78,31 @@ class RecordCounts(Struct, frozen=True):
     """Written without texts, or without inputs and outputs, since they were too large."""
 
 
-class _Entry(Struct):
-    """A row that waits. `texts` are those of its cells that are JSON, by what they are called in a record."""
+_CALL_CELLS = (
+    *("id", "program", "began", "seconds", "error", "calls"),
+    *("replayed", "input_tokens", "output_tokens", "usd"),
+)
+_CALL_TEXTS = ("inputs", "outputs", "trace")
+_FEEDBACK_CELLS = ("id", "at", "score", "comment")
+_FEEDBACK_TEXTS = ("outputs",)
+_CALL = f"INSERT INTO calls ({', '.join((*_CALL_CELLS, *_CALL_TEXTS, 'version'))}) VALUES "  # noqa: S608
+_FEEDBACK = f"INSERT INTO feedback ({', '.join((*_FEEDBACK_CELLS, *_FEEDBACK_TEXTS))}) VALUES "  # noqa: S608
+
+
+class _Entry(Struct, gc=False):
+    """A row that waits: its cells, and those that are JSON, in the order of the names above."""
 
     feedback: bool
-    cells: dict[str, Cell]
-    texts: dict[str, str | None]
+    cells: tuple[Cell, ...]
+    texts: tuple[str | None, ...]
+    size: int
+    """Characters, about."""
     cut: bool = False
     """Whether it was too large as it was."""
 
-    @property
-    def size(self) -> int:
-        """Characters, about."""
-        return 200 + sum(len(text) for text in self.texts.values() if text is not None)
+
+def _size(texts: Sequence[str | None]) -> int:
+    return 200 + sum(len(text) for text in texts if text is not None)
 
 
 class CallRecorder:
@@ -105,6 +115,7 @@ class CallRecorder:
         open_to_write(settings.file).close()
         self.settings = settings
         self._names = settings.names
+        self._name = settings.name
         self._program = program
         self._version = ""
         self._told = float("-inf")
@@ -152,11 +163,11 @@ class CallRecorder:
             return
         if outputs is not None:
             outputs = {name: value for name, value in outputs.items() if name not in self._names}
-        texts = {"outputs": None if outputs is None else _json(outputs)}
+        texts = (None if outputs is None else _json(outputs),)
         if comment is not None:
             comment = comment.encode(errors="replace").decode()
-        entry = _Entry(True, {"id": call_id, "at": time.time(), "score": score, "comment": comment}, texts)
-        if entry.size + len(comment or "") > self.settings.max_record_bytes:
+        entry = _Entry(True, (call_id, time.time(), score, comment), texts, _size((*texts, comment)))
+        if entry.size > self.settings.max_record_bytes:
             self._lose(1, "a feedback is larger than `max_record_bytes`")
             return
         self._put(entry)
@@ -173,39 +184,43 @@ class CallRecorder:
     # On the caller's thread -----------------------------------------------------------------------------
 
     def _entry(self, record: CallRecord, paid: Spent) -> _Entry:
-        settings, names = self.settings, self._names
-        usage = None if record.prediction is None else record.prediction.usage
-        calls = paid.calls if usage is None else usage.calls
-        error = record.error and type(record.error).__name__
-        if record.error is not None and not names:
-            error = f"{error}: {record.error.message[:_LONGEST_ERROR]}"
-        cells: dict[str, Cell] = {
-            "id": record.id,
-            "program": settings.name or record.program,
-            "began": record.began,
-            "seconds": record.seconds,
-            "error": error and error.encode(errors="replace").decode(),
-            "calls": calls,
-            "replayed": 0 if usage is None else usage.replayed,
-            "input_tokens": paid.input_tokens,
-            "output_tokens": paid.output_tokens,
-            "usd": paid.known_usd,
-        }
-        texts: dict[str, str | None] = {
-            "inputs": _json(_without(record.inputs, names)),
-            "outputs": None if record.prediction is None else _json(_without(record.outputs, names)),
-            "trace": None,
-        }
-        entry = _Entry(False, cells, texts)
-        most = settings.max_record_bytes
-        if settings.trace and not names and entry.size <= most:
-            texts["trace"] = _json(record.trace)
-            entry.cut = entry.size > most
-        if texts["trace"] is None or entry.cut:
-            texts["trace"] = _json([_bare(step) for step in record.trace])
-        if entry.size > most:
-            entry.texts, entry.cut = dict.fromkeys(texts), True
-        return entry
+        # Each line of this costs every call, and beside the answers that a cache gives one can tell.
+        settings, names, prediction = self.settings, self._names, record.prediction
+        inputs, outputs, error = record.inputs, None, None
+        if prediction is not None:
+            outputs, usage = prediction.outputs, prediction.usage
+            calls, replayed, trace = usage.calls, usage.replayed, prediction.trace
+        else:
+            calls, replayed, trace = paid.calls, 0, record.trace
+        if record.error is not None:
+            error = self._error(record.error)
+        cells = (
+            *(record.id, self._name or record.program, record.began, record.seconds, error, calls),
+            *(replayed, paid.input_tokens, paid.output_tokens, paid.known_usd),
+        )
+        if names:
+            inputs, outputs = _without(inputs, names), outputs and _without(outputs, names)
+        given = _json(inputs)
+        gave = None if outputs is None else _json(outputs)
+        size, most = 200 + len(given) + len(gave or ""), settings.max_record_bytes
+        cut = False
+        if settings.trace and not names and size <= most:
+            text = _json(trace)
+            if size + len(text) <= most:
+                return _Entry(False, cells, (given, gave, text), size + len(text))
+            cut = True
+        text = _json([_bare(step) for step in trace])
+        size += len(text)
+        if size > most:
+            return _Entry(False, cells, (None, None, None), 200, True)
+        return _Entry(False, cells, (given, gave, text), size, cut)
+
+    def _error(self, error: DspecError) -> str:
+        """An error as it is written: by its class alone where its words may hold what is kept back."""
+        told = type(error).__name__
+        if not self._names:
+            told = f"{told}: {error.message[:_LONGEST_ERROR]}"
+        return told.encode(errors="replace").decode()
 
     def _put(self, entry: _Entry) -> None:
         size = entry.size
@@ -300,16 +315,11 @@ class CallRecorder:
             except Exception as error:  # noqa: BLE001 - whatever a function does, nothing is written that it was to see
                 self._lose(1, f"`redact` failed: {type(error).__name__}")
                 return None
-        cells, texts = entry.cells, entry.texts
         if entry.feedback:
-            return (cells["id"], cells["at"], cells["score"], cells["comment"], texts["outputs"])
+            return (*entry.cells, *entry.texts)
         if not self._version:
             self._version = digest(self._program)[:16]
-        return (
-            *(cells["id"], cells["program"], self._version, cells["began"], cells["seconds"]),
-            *(texts["inputs"], texts["outputs"], cells["error"], cells["calls"], cells["replayed"]),
-            *(cells["input_tokens"], cells["output_tokens"], cells["usd"], texts["trace"]),
-        )
+        return (*entry.cells, *entry.texts, self._version)
 
 
 class _OpenFile:
@@ -351,8 +361,8 @@ def _commit(
 ) -> None:
     database.execute("BEGIN IMMEDIATE")
     try:
-        database.executemany(_CALL, calls)
-        database.executemany(_FEEDBACK, feedback)
+        _insert(database, _CALL, calls)
+        _insert(database, _FEEDBACK, feedback)
         _trim(database, settings)
         database.execute("COMMIT")
     except BaseException:
@@ -362,6 +372,18 @@ def _commit(
         raise
 
 
+def _insert(database: sqlite3.Connection, into: str, rows: Sequence[Sequence[Cell]]) -> None:
+    """Inserts the rows in their order, many by one statement: each statement takes the interpreter from the application's
+    threads and gives it back, which costs both more than a row does."""
+    begin = 0
+    for many in _AT_ONCE:
+        while len(rows) - begin >= many:
+            some = rows[begin : begin + many]
+            place = f"({','.join('?' * len(some[0]))})"
+            database.execute(into + ",".join([place] * many), list(chain.from_iterable(some)))
+            begin += many
+
+
 class _Withheld(Exception):
     """The function says that nothing is to be written."""
 
@@ -369,20 +391,22 @@ class _Withheld(Exception):
 def _redacted(entry: _Entry, settings: RecordSettings) -> _Entry:
     """The entry as the function leaves it. Raises _Withheld, and whatever the function raises."""
     assert settings.function is not None
-    record: dict[str, JsonValue] = {"kind": "feedback" if entry.feedback else "call", **entry.cells}
-    record.update({name: None if text is None else read_compact(text) for name, text in entry.texts.items()})
-    own = ("comment",) if entry.feedback else ("error",)
-    left = redacted(settings.function, record, (*entry.texts, *own))
+    names, texts = (_FEEDBACK_CELLS, _FEEDBACK_TEXTS) if entry.feedback else (_CALL_CELLS, _CALL_TEXTS)
+    record: dict[str, JsonValue] = {"kind": "feedback" if entry.feedback else "call"}
+    record.update(zip(names, entry.cells, strict=True))
+    for name, text in zip(texts, entry.texts, strict=True):
+        record[name] = None if text is None else read_compact(text)
+    own = "comment" if entry.feedback else "error"
+    left = redacted(settings.function, record, (*texts, own))
     if left is None:
         raise _Withheld
-    texts = {name: None if left[name] is None else _json(left[name]) for name in entry.texts}
-    cells = dict(entry.cells)
-    for name in own:
-        cells[name] = None if left[name] is None else str(left[name])
-    found = _Entry(entry.feedback, cells, texts)
-    if found.size > settings.max_record_bytes:
-        found.texts = dict.fromkeys(texts)
-    return found
+    kept = tuple(None if left[name] is None else _json(left[name]) for name in texts)
+    said = None if left[own] is None else str(left[own])
+    cells = tuple(said if name == own else cell for name, cell in zip(names, entry.cells, strict=True))
+    size = _size(kept)
+    if size > settings.max_record_bytes:
+        kept = (None,) * len(kept)
+    return _Entry(entry.feedback, cells, kept, size)
 
 
 def _trim(database: sqlite3.Connection, settings: RecordSettings) -> None:
