@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from ..errors import InputError
 from ..schema.program import FieldSpec
-from ..schema.types import JsonValue, Row, Type
+from ..schema.types import JsonValue, Row, Type, spell
 from ..values.media import Blob, MediumKind, is_history, keep, known, medium_kind, of_bytes, of_file, of_text
 from ..values.values import MAX_DEPTH, at, inside
 
@@ -45,6 +45,21 @@ _BINARY = (bytes, bytearray, memoryview)
 _LIKELY: tuple[MediumKind, ...] = ("image", "audio", "file")
 
 
+class _NoValue(ValueError):
+    """Something of a class that stands for no value."""
+
+    def __init__(self, value: object, depth: int) -> None:
+        kind = type(value)
+        name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        self.got = f"{name} in it" if depth else name
+        self.help = None
+        if isinstance(value, set | frozenset):
+            self.help = "a set has no order: pass it as `sorted(…)`"
+        elif kind.__module__.partition(".")[0] == "numpy":
+            self.help = "pass a number of NumPy's as `x.item()`, an array as `x.tolist()`"
+        super().__init__(f"expected a value of JSON, got {self.got}")
+
+
 def brought(
     fields: Sequence[FieldSpec],
     inputs: Mapping[str, Given],
@@ -65,6 +80,11 @@ def brought(
                 row[name] = _turns(value, turns.get(name), held)
             else:
                 row[name] = _nested(value, held, (), 0)
+        except _NoValue as error:
+            wanted = "a value of JSON" if kind is None else spell(kind)
+            raise InputError(
+                f"the input `{name}` does not fit: expected {wanted}, got {error.got}", help=error.help
+            ) from None
         except ValueError as error:
             raise InputError(f"the input `{name}` does not fit: {error}") from None
         except OSError as error:
@@ -87,7 +107,7 @@ def _medium(value: Given, kind: MediumKind, held: list[Blob]) -> JsonValue:
         # Only its place is held, so it may stay: the same call is then answered again without looking.
         keep(blob)
     else:
-        return cast("JsonValue", value)
+        return _nested(value, held, (), 0)
     if blob is not None:
         held.append(blob)
     return found.sign
@@ -137,7 +157,7 @@ def _nested(value: Given, held: list[Blob], kinds: tuple[MediumKind, ...], depth
 
 
 def _plain(value: object, held: list[Blob], kinds: tuple[MediumKind, ...], depth: int) -> JsonValue:
-    """What a value of a class stands for; the value itself where that is JSON, or nothing that anybody knows."""
+    """What a value of a class stands for; the value itself where that is JSON. Raises _NoValue for anything else."""
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Enum) and not isinstance(value, str | int | float):
@@ -148,6 +168,8 @@ def _plain(value: object, held: list[Blob], kinds: tuple[MediumKind, ...], depth
         members = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
     elif isinstance(value, BaseModel):
         members = {name: getattr(value, name) for name in type(value).model_fields}
+    elif isinstance(value, _JSON):
+        return value
     else:
-        return cast("JsonValue", value)
+        raise _NoValue(value, depth)
     return {name: _nested(cast("Given", one), held, kinds, depth + 1) for name, one in members.items()}

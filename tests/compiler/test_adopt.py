@@ -12,6 +12,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import published
 import pytest
 from dspc import dspc
 
@@ -343,7 +344,7 @@ def test_programs_in_the_manner_of_public_ones(tmp_path: Path, path: Path) -> No
     (tmp_path / "pyproject.toml").touch()
     shutil.copy(path, tmp_path)
     done = dspc("adopt", path.name, "--json", cwd=tmp_path)
-    report = json.loads(done.out)
+    report = published.read("adopt", done.out)
     assert report["errors"] == []
     assert (done.code, report["whole"]) == ((1, False) if path.stem == "stubborn" else (0, True))
     again = dspc("adopt", path.name, cwd=tmp_path)

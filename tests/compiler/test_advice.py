@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import published
 import pytest
 from building import plan_of, prepared
 from dspc import EXAMPLES, dspc
@@ -226,7 +227,7 @@ def test_what_is_said(tmp_path: Path, name: str) -> None:
 
 def test_for_machines(tmp_path: Path) -> None:
     SITUATIONS["few calls"].write(tmp_path)
-    plain = json.loads(dspc("advise", "file.dspec", "--json", cwd=tmp_path).out)
+    plain = published.read("advice", dspc("advise", "file.dspec", "--json", cwd=tmp_path).out)
     assert plain["version"] == 1
     assert plain["situation"]["budget"] == {"calls": 700, "usd": None}
     assert plain["situation"]["labelled"] == plain["situation"]["train"] == 120

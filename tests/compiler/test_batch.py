@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import polars
+import published
 import pytest
 from batching import BatchServer
 from dspc import DSPC, Result, dspc
@@ -106,7 +107,7 @@ async def test_the_answers_stand_beside_the_rows_in_every_format(tmp_path: Path)
             out = f"answers.{kind}"
             done = await in_thread(lambda out=out: batch(tmp_path, "--json", out=out))
             assert done.code == 0, done.text
-            assert json.loads(done.out)["answered"] == 40
+            assert published.read("batch", done.out)["answered"] == 40
             assert "the column `word` of rows.csv is `word_given` in the answers" in done.err
             assert not (tmp_path / f"{out}.part").exists()
     rows = answers(tmp_path / "answers.csv")

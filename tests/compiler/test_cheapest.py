@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
+import published
 import pytest
 from building import SEARCH, compiled, project
 from dspc import dspc
@@ -229,7 +230,7 @@ def test_a_missed_gate_leaves_what_stands_and_says_what_to_do(tmp_path: Path) ->
     file.write_text(FILE.replace("GATE", "0.2"))
     done = dspc("compile", "cheap.dspec", "--json", cwd=tmp_path)
     assert done.code == 0, done.err
-    told = json.loads(done.out)["compiled"][0]
+    told = published.read("compile", done.out)["compiled"][0]
     assert told["chosen"]["minimize"] == "tokens"
     assert told["chosen"]["offer"]["tokens"] > 0
     assert told["front"]

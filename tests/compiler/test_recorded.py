@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import published
 import pytest
 from dspc import dspc
 from programs import fields, module, predictor
@@ -378,7 +379,7 @@ def watched(folder: Path, *more: str) -> tuple[int, dict[str, Any]]:
         *more,
         cwd=folder,
     )
-    return found.code, json.loads(found.out) if found.code in (0, 6) else {"error": found.err}
+    return found.code, published.read("drift", found.out) if found.code in (0, 6) else {"error": found.err}
 
 
 def test_the_same_is_no_drift_and_other_inputs_are(compiled: Path, tmp_path: Path) -> None:

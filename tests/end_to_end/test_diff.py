@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import published
 import pytest
 from dspc import Result, dspc
 from reported import ENVIRONMENT, on_provider, put
@@ -69,7 +70,7 @@ def diff(project: Path, *arguments: str, **more: str) -> Result:
 def as_json(project: Path, *arguments: str) -> dict[str, Any]:
     done = diff(project, *arguments, "--json")
     assert done.code == 0, done.text
-    return json.loads(done.out)
+    return published.read("diff", done.out)
 
 
 def test_scores_rows_and_prompts_are_compared(project: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import published
 import pytest
 from dspc import dspc
 
@@ -61,7 +62,10 @@ def compiled(folder: Path, *names: str) -> list[str]:
     """The blocks that `dspc compile` compiled, in order."""
     done = dspc("compile", "main.dspec", *names, "--json", cwd=folder)
     assert done.code == 0, done.text
-    return [Path(one["artifact"]).name.partition(".")[0] for one in json.loads(done.out)["compiled"]]
+    return [
+        Path(one["artifact"]).name.partition(".")[0]
+        for one in published.read("compile", done.out)["compiled"]
+    ]
 
 
 def plan(folder: Path, name: str) -> dict[str, object]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import http.server
-import json
 import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+import published
 import pytest
 from dspc import Result, dspc
 from server import beside
@@ -41,7 +41,7 @@ def project(folder: Path, *tests: str) -> Path:
 
 
 def told(result: Result) -> list[dict[str, object]]:
-    return json.loads(result.out)["tests"]
+    return published.read("tests", result.out)["tests"]
 
 
 def test_the_embedded_model_needs_no_recording(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import published
 import pytest
 from dspc import dspc
 
@@ -90,7 +91,7 @@ def project(compiled: Path, tmp_path: Path) -> Path:
 def states(project: Path, *arguments: str, artifact: str = ARTIFACT, code: int) -> dict[str, dict[str, Any]]:
     result = dspc("verify", artifact, "--json", *arguments, cwd=project)
     assert result.code == code, result.text
-    told = json.loads(result.out)
+    told = published.read("verify", result.out)
     assert told["same"] == (code == 0)
     return {f"{one['what']} {one['name']}": one for one in told["checks"]}
 

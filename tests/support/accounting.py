@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import published
 from faulting import FAST
 from server import Call, FakeServer
 
@@ -186,6 +187,6 @@ async def _compiled(source: Path, state: Path, store: bool, name: str) -> Accoun
             result = await compile_block(prepared, job, engine=engine, store=runs, report=report, front=True)
             await engine.drain()
         ledger.end()
-    (told,) = json.loads(compiled_json([result]))["compiled"]
+    (told,) = published.read("compile", compiled_json([result]))["compiled"]
     artifact = b"" if result.kept.place is None else result.kept.place.read_bytes()
     return Account(result, told, events, tracer.attributes, artifact)
