@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from .arguments import (
     KeySource,
@@ -34,9 +34,9 @@ from .models.checkpoints import know_all
 from .running.bringing import Given
 from .running.calllog import CallLog
 from .running.inspecting import Prompt
-from .running.loaded import CallSettings, LoadedProgram, check_shape, limits_of
+from .running.loaded import CallableProgram, CallSettings, check_shape, limits_of
 from .running.overriding import Keys, Overrides, PerModel, configured
-from .running.prediction import Prediction
+from .running.prediction import Prediction, TypedPrediction
 from .running.recording.recorder import CallRecorder
 from .running.recording.settings import RecordSettings, settings_of
 from .running.records import OnCall
@@ -46,6 +46,9 @@ from .running.streams import AnswerStream, AsyncAnswerStream
 from .schema.ensemble import Runnable, parts
 from .schema.types import Row
 from .tools.given import ToolCalling, ToolFunction, tools_of
+
+if TYPE_CHECKING:
+    from typing import Self
 
 HISTORY = 20
 """Calls that are kept, where nobody says how many."""
@@ -60,11 +63,16 @@ class _Unset:
 
 _UNSET: Any = _Unset()
 
+InputsT = TypeVar("InputsT", bound=Mapping[str, object], contravariant=True)
+ResultT = TypeVar("ResultT", bound=TypedPrediction, covariant=True)
+PartialT = TypeVar("PartialT", covariant=True)
+ProgramT = TypeVar("ProgramT", covariant=True)
 
-class KeptProgram:
+
+class KeptProgram(Generic[ProgramT]):
     """A program that an artifact keeps besides its own: what it scored, and what an answer of it takes on the average."""
 
-    def __init__(self, kept: KeptCandidate, load: Callable[[], Application]) -> None:
+    def __init__(self, kept: KeptCandidate, load: Callable[[], ProgramT]) -> None:
         self._kept = kept
         self._load = load
 
@@ -92,7 +100,7 @@ class KeptProgram:
         """What an answer takes, prompts and answers together."""
         return self._kept.tokens
 
-    def load(self) -> Application:
+    def load(self) -> ProgramT:
         """The program, ready to be called."""
         return self._load()
 
@@ -101,12 +109,12 @@ class KeptProgram:
         return f"KeptProgram({self.label!r}, score={self.score}, {usd}, {self.tokens:.0f} tokens)"
 
 
-class Candidates(tuple[KeptProgram, ...]):
+class Candidates(tuple[KeptProgram[ProgramT], ...]):
     """The programs that an artifact keeps besides its own, the best first."""
 
     __slots__ = ()
 
-    def cheapest(self, min_score: float = 0.0) -> Application:
+    def cheapest(self, min_score: float = 0.0) -> ProgramT:
         """The one whose answers cost least, of those that scored `min_score` or more; by tokens where a price is not known.
 
         Raises ConfigurationError where there is none.
@@ -126,6 +134,30 @@ class Candidates(tuple[KeptProgram, ...]):
         return min(good, key=lambda one: one.usd if priced and one.usd is not None else one.tokens).load()
 
 
+class LoadedProgram(CallableProgram[InputsT, ResultT, PartialT]):
+    """A program that was loaded from an artifact. `Application` takes any inputs by name; classes that `dspc stubs` writes know
+    their types."""
+
+    @property
+    def artifact(self) -> Artifact:
+        """What was loaded, with what it says of itself."""
+        return cast("Artifact", self._source)
+
+    @property
+    def candidates(self) -> Candidates[Self]:
+        """The programs that the artifact keeps besides its own (`keep = 5` in the block), the best first. Each is called as this
+        one is, with its settings."""
+        kept = self.artifact.candidates
+        return Candidates(KeptProgram(one, partial(self._kept, place)) for place, one in enumerate(kept))
+
+    def _kept(self, place: int) -> Self:
+        artifact = self.artifact
+        program = artifact.candidates[place].program
+        source = artifact.model_copy(update={"program": program, "kind": kind_of(program), "candidates": ()})
+        view = replace(self._view, program=configured(program, self._view.said))
+        return type(self)(source, view, self._serving, self._log)
+
+
 class Application(LoadedProgram[Mapping[str, Given], Prediction, Row]):
     """A loaded program. Calling it runs it: `p(text="…").intent`.
 
@@ -134,25 +166,6 @@ class Application(LoadedProgram[Mapping[str, Given], Prediction, Row]):
     a `Path`, as bytes, or as a text that is a URL or a `data:` URL; dates and times as such or in ISO 8601; records as
     mappings, dataclasses or Pydantic models.
     """
-
-    @property
-    def artifact(self) -> Artifact:
-        """What was loaded, with what it says of itself."""
-        return cast("Artifact", self._source)
-
-    @property
-    def candidates(self) -> Candidates:
-        """The programs that the artifact keeps besides its own (`keep = 5` in the block), the best first. Each is called as this
-        one is, with its settings."""
-        kept = self.artifact.candidates
-        return Candidates(KeptProgram(one, partial(self._kept, place)) for place, one in enumerate(kept))
-
-    def _kept(self, place: int) -> Application:
-        artifact = self.artifact
-        program = artifact.candidates[place].program
-        source = artifact.model_copy(update={"program": program, "kind": kind_of(program), "candidates": ()})
-        view = replace(self._view, program=configured(program, self._view.said))
-        return Application(source, view, self._serving, self._log)
 
     def __call__(
         self,

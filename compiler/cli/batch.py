@@ -20,8 +20,8 @@ from .budgets import BudgetOption, over_settings, read_budget
 from .completing import names_of
 from .confirming import Stake, YesOption, confirm, somebody_answers
 from .console import Exit, exit_code, fail, print_error, print_json, stderr
+from .options import ThreadsOption, TransportChoice, TransportOption
 from .run import AllowOption, ApiBaseOption, LmOption, TargetArgument
-from .session import ThreadsOption, TransportChoice, TransportOption
 
 if TYPE_CHECKING:
     from dspec.runtime.application import Application

@@ -18,7 +18,7 @@ from .confirming import Stake, YesOption, confirm, somebody_answers
 from .console import Exit, exit_code, fail, print_error, print_json, stdout
 from .locking import LockedOption
 from .observing import EventsOption, SpansOption, observing
-from .session import EngineOption, ThreadsOption, TransportChoice, TransportOption, WorkersOption
+from .options import EngineOption, ThreadsOption, TransportChoice, TransportOption, WorkersOption
 from .sources import SourceArgument
 
 if TYPE_CHECKING:

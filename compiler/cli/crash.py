@@ -6,7 +6,6 @@ import platform
 import sys
 import tempfile
 import traceback
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,8 @@ def report_crash(error: BaseException) -> Path:
 
 def write_report(text: str) -> Path:
     """A new file with the traceback; environment variables, arguments and data are left out."""
+    from importlib.metadata import version  # with what reads mail, which every command would wait for
+
     with tempfile.NamedTemporaryFile(
         "w", prefix="dspc-crash-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:

@@ -20,7 +20,8 @@ from dspec.runtime.errors import ArtifactError, BudgetExceeded, DspecError, Stop
 
 from .budgets import with_budgets
 from .console import Exit, fail, print_error, say, stdout
-from .session import ThreadsOption, TransportChoice, TransportOption, stop_signals
+from .options import ThreadsOption, TransportChoice, TransportOption
+from .session import stop_signals
 from .sources import SourceArgument
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from .confirming import Stake, YesOption, confirm, somebody_answers, total
 from .console import Exit, exit_code, fail, print_error, print_json, stderr, stdout
 from .locking import LockedOption, refuse_unlocked
 from .observing import EventsOption, SpansOption, observing
-from .session import EngineOption, ThreadsOption, TransportChoice, TransportOption, WorkersOption
+from .options import EngineOption, ThreadsOption, TransportChoice, TransportOption, WorkersOption
 from .sources import SourceArgument
 
 if TYPE_CHECKING:

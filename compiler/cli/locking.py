@@ -137,12 +137,11 @@ def looked_at(target: Path, source: Path | None = None) -> list[Verified]:
 
 def _source_of(target: Path, artifact: Artifact) -> Path | None:
     """The file that the artifact says it was made from, where it would lie; else the only one by it that declares the block."""
-    from .report import source_of
+    from .report import places_of, source_of
 
     told_of = next((one.path for one in artifact.provenance.files if one.role == "source"), "")
-    folder = target.resolve().parent
     if told_of.endswith(".dspec") and "/" not in told_of and "\\" not in told_of:
-        for base in (folder.parent, folder):
+        for base in places_of(target):
             if (base / told_of).is_file():
                 return base / told_of
     return source_of(target, artifact.name)

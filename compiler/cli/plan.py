@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec.structs import replace
-from rich.table import Table
 
 from .budgets import BudgetOption, with_budgets
 from .completing import names_of
 from .console import print_json, stdout
-from .session import ThreadsOption
+from .options import ThreadsOption
 from .sources import SourceArgument
 
 if TYPE_CHECKING:
@@ -132,6 +131,8 @@ def draw(seen: Planned) -> None:
     from ..evaluate.counts import Range
 
     console, made = stdout(), seen.plan
+    from rich.table import Table
+
     table = Table(title=f"plan of {made.optimize}", title_justify="left", box=None, pad_edge=False)
     prompts = any(step.prompt.most for step in made.steps)
     judges = any(one.judge.most for one in (made, *made.steps, *made.evals))

@@ -165,11 +165,19 @@ async def _gather(prepared: Prepared, block: str, path: Path, artifact: Artifact
         return await gathered(prepared, block, artifact, kept)
 
 
+def places_of(artifact: Path) -> list[Path]:
+    """Where the source of an artifact may lie: above its folder, in it, or further above within the project."""
+    from ..project.state import project_root
+
+    folder, root = artifact.resolve().parent, project_root(artifact)
+    further = [one for one in folder.parents[1:] if one == root or root in one.parents]
+    return [folder.parent, folder, *further]
+
+
 def source_of(artifact: Path, block: str) -> Path | None:
-    """The only .dspec file beside the artifact, or in the folder above, that declares the block."""
+    """The only .dspec file that declares the block: beside the artifact, or in a folder above, as far as the project goes."""
     declares = re.compile(rf"^\s*optimize\s+{re.escape(block)}\b", re.MULTILINE)
-    folder = artifact.resolve().parent
-    for place in (folder.parent, folder):
+    for place in places_of(artifact):
         found = [
             path
             for path in sorted(place.glob("*.dspec"))

@@ -11,7 +11,7 @@ import typer
 
 from .completing import names_of
 from .console import Exit, exit_code, fail, print_json, stderr, stdout
-from .session import ThreadsOption, TransportChoice, TransportOption
+from .options import ThreadsOption, TransportChoice, TransportOption
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

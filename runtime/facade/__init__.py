@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dspec.runtime import errors
-    from dspec.runtime.application import Application, Candidates, KeptProgram, load
+    from dspec.runtime.application import Application, Candidates, KeptProgram, LoadedProgram, load
     from dspec.runtime.running.bringing import Given, GivenMedium
     from dspec.runtime.running.inspecting import Prompt
-    from dspec.runtime.running.loaded import LoadedProgram
     from dspec.runtime.running.overriding import PerModel
     from dspec.runtime.running.prediction import Prediction, TypedPrediction
     from dspec.runtime.running.recording.recorder import RecordCounts
@@ -55,7 +54,6 @@ __all__ = [
 _RUNNING = {
     "bringing": ("Given", "GivenMedium"),
     "inspecting": ("Prompt",),
-    "loaded": ("LoadedProgram",),
     "overriding": ("PerModel",),
     "prediction": ("Prediction", "TypedPrediction"),
     "recording.recorder": ("RecordCounts",),
@@ -67,6 +65,7 @@ _RUNNING = {
 _HOMES = {
     "Application": "dspec.runtime.application",
     "KeptProgram": "dspec.runtime.application",
+    "LoadedProgram": "dspec.runtime.application",
     "Candidates": "dspec.runtime.application",
     "load": "dspec.runtime.application",
     **{name: f"dspec.runtime.running.{file}" for file, names in _RUNNING.items() for name in names},

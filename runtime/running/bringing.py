@@ -7,7 +7,7 @@ passed as a `Path`, or as its bytes.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from enum import Enum
@@ -51,8 +51,10 @@ class _NoValue(ValueError):
     def __init__(self, value: object, depth: int) -> None:
         kind = type(value)
         name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        if isinstance(value, type):
+            name = f"the class {value.__name__}"
         self.got = f"{name} in it" if depth else name
-        self.help = None
+        self.help = ""
         if isinstance(value, set | frozenset):
             self.help = "a set has no order: pass it as `sorted(…)`"
         elif kind.__module__.partition(".")[0] == "numpy":
@@ -93,9 +95,11 @@ def brought(
     return row, held
 
 
-def _medium(value: Given, kind: MediumKind, held: list[Blob]) -> JsonValue:
+def _medium(value: Given, kind: MediumKind, held: list[Blob], depth: int = 0) -> JsonValue:
+    if depth > MAX_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, list | tuple):
-        return [_medium(one, kind, held) for one in cast("Sequence[Given]", value)]
+        return [_medium(one, kind, held, depth + 1) for one in cast("Sequence[Given]", value)]
     if isinstance(value, str) and not known(value, kind):
         if "://" not in value[:20] and not value.startswith("data:"):
             raise ValueError("a text is a URL or a `data:` URL; pass a file as `Path(…)`, or its bytes")
@@ -107,7 +111,7 @@ def _medium(value: Given, kind: MediumKind, held: list[Blob]) -> JsonValue:
         # Only its place is held, so it may stay: the same call is then answered again without looking.
         keep(blob)
     else:
-        return _nested(value, held, (), 0)
+        return _nested(value, held, (), depth)
     if blob is not None:
         held.append(blob)
     return found.sign
@@ -142,6 +146,9 @@ def _nested(value: Given, held: list[Blob], kinds: tuple[MediumKind, ...], depth
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
         named = cast("Mapping[str, Given]", value)
+        odd = [one for one in cast("Iterable[object]", named) if not isinstance(one, str)]
+        if odd:
+            raise ValueError(f"a member is named by a text, not by {type(odd[0]).__name__}")
         return {name: _nested(one, held, kinds, depth + 1) for name, one in named.items()}
     if isinstance(value, list | tuple):
         return [_nested(one, held, kinds, depth + 1) for one in cast("Sequence[Given]", value)]

@@ -82,7 +82,7 @@ class CallSettings:
         return straight(self.program)
 
 
-class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
+class CallableProgram(Generic[Inputs, ResultT, PartialT]):
     """A loaded program. `Application` takes any inputs by name; classes that `dspc stubs` writes know their types."""
 
     result: ClassVar[type[TypedPrediction]] = Prediction
@@ -625,7 +625,7 @@ def _drawn(done: int, total: int) -> None:
     sys.stderr.flush()
 
 
-def check_shape(kind: type[LoadedProgram[Any, Any, Any]], shape: Sequence[str], name: str) -> None:
+def check_shape(kind: type[CallableProgram[Any, Any, Any]], shape: Sequence[str], name: str) -> None:
     """Raises ConfigurationError where a class was made for other inputs, outputs or records than a program has."""
     if not kind.shape or tuple(shape) == kind.shape:
         return

@@ -278,3 +278,11 @@ def test_what_is_no_artifact_is_refused(tmp_path: Path) -> None:
         refused = dspc("verify", name, cwd=tmp_path)
         assert refused.code == 1, refused.text
         assert refused.out == ""
+
+
+def test_the_source_is_found_above_a_deeper_folder(project: Path) -> None:
+    deep = project / "build" / "programs"
+    deep.mkdir(parents=True)
+    shutil.move(project / ARTIFACT, deep)
+    found = others(states(project, artifact="build/programs/sorted.dspc.json", code=0))
+    assert "unknown" not in found.values()

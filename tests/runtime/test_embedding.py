@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from programs import chat, fields, module, predictor, question
 from pydantic import BaseModel
@@ -24,9 +26,10 @@ from dspec import Application, CallRecord, load
 from dspec.runtime.artifact.artifact import Artifact, write_artifact
 from dspec.runtime.errors import ConfigurationError, InputError, ProviderError, TimedOut, Unauthorized
 from dspec.runtime.models.background import shutdown
+from dspec.runtime.running.bringing import brought
 from dspec.runtime.schema.lms import LM
 from dspec.runtime.schema.program import FieldSpec, Predictor, Program, Record
-from dspec.runtime.schema.types import INT, STR, ListOf, OneOf, OptionalOf, RecordRef, Scalar
+from dspec.runtime.schema.types import INT, STR, ListOf, OneOf, OptionalOf, RecordRef, Scalar, Type
 
 INTENT = OneOf(values=("card", "cash", "other"))
 ROUTE = predictor(fields(text=STR), fields(intent=INTENT))
@@ -390,6 +393,46 @@ async def test_values_of_the_applications_own_classes(tmp_path: Path) -> None:
 
     both = result.into(Both)
     assert both.orders[0].lines[0].due == date(2026, 5, 4)
+
+
+KINDS: dict[str, Type] = {
+    "str": STR,
+    "int": INT,
+    "any": Scalar(name="any"),
+    "image": Scalar(name="image"),
+    "datetime": Scalar(name="datetime"),
+    '"a" | "b"': OneOf(values=("a", "b")),
+    "list[str]": ListOf(item=STR),
+    "Order": RecordRef(name="Order"),
+}
+ENDLESS: list[Any] = []
+ENDLESS.append(ENDLESS)
+DEEP: Any = "x"
+for _ in range(5_000):
+    DEEP = [DEEP]
+NO_VALUES: dict[str, tuple[Any, str]] = {
+    "object": (object(), "expected {kind}, got object"),
+    "class": (Order, "expected {kind}, got the class Order"),
+    "set": ({"a"}, "expected {kind}, got set\nhelp: a set has no order"),
+    "numpy": (np.int64(3), "expected {kind}, got numpy.int64\nhelp: pass a number of NumPy's as `x.item()`"),
+    "array": (np.array([1]), "expected {kind}, got numpy.ndarray"),
+    "decimal": (Decimal("1.5"), "expected {kind}, got decimal.Decimal"),
+    "function": (len, "expected {kind}, got builtin_function_or_method"),
+    "inside": ({"lines": [object()]}, "expected {kind}, got object in it"),
+    "key": ({1: "x"}, "a member is named by a text, not by int"),
+    "deep": (DEEP, "nested deeper than"),
+    "endless": (ENDLESS, "nested deeper than"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_value_is_an_input_error(kind: str) -> None:
+    given = (FieldSpec(name="x", type=KINDS[kind]),)
+    for value, told in NO_VALUES.values():
+        with pytest.raises(InputError, match="the input `x` does not fit: ") as raised:
+            brought(given, {"x": value})
+        said = "\n".join((str(raised.value), *getattr(raised.value, "__notes__", ())))
+        assert told.format(kind=kind) in said
 
 
 async def test_outputs_come_before_a_predictions_newer_names(tmp_path: Path) -> None:

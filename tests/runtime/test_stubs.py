@@ -12,8 +12,8 @@ import pytest
 from programs import fields, module, predictor
 from server import FakeServer
 
-from dspec import load
-from dspec.runtime.artifact.artifact import Artifact, write_artifact
+from dspec import Application, load
+from dspec.runtime.artifact.artifact import Artifact, KeptCandidate, Score, write_artifact
 from dspec.runtime.artifact.stubs import class_name, shape_of, stubs
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.background import shutdown
@@ -178,3 +178,26 @@ def test_a_class_of_another_version_is_refused(tmp_path: Path) -> None:
         'Line.item: str (new); Line.due: date (new); Line.count: int = 1 (new); Line.since: date = "2026-01-01" (new)'
     )
     assert caught.value.help == "make it anew with `dspc stubs`"
+
+
+def test_a_class_has_what_any_loaded_program_has(tmp_path: Path) -> None:
+    """Members that come for one come for the other; a candidate is of the class of the program that keeps it."""
+    path = tmp_path / "shop.dspc.json"
+    kept = KeptCandidate(
+        label="small",
+        step="demos",
+        program=program(),
+        score=Score(metric="m", score=0.5, low=0.4, high=0.6, n=9),
+        calls=1.0,
+        tokens=2.0,
+        usd=None,
+    )
+    write_artifact(path, Artifact(name="shop_v1", program=program(), candidates=(kept,)))
+    made = imported(stubs(program(), "shop_v1"), tmp_path)
+    with load(path, api_base="http://127.0.0.1:9") as plain, load(path, made.ShopV1) as typed:
+        members = [{one for one in dir(each) if not one.startswith("_")} for each in (plain, typed)]
+        assert members[0] == members[1]
+        assert {"artifact", "candidates", "inspect", "history"} <= members[1]
+        (candidate,) = typed.candidates
+        assert type(candidate.load()) is made.ShopV1
+        assert type(plain.candidates.cheapest()) is Application
