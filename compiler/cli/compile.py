@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -60,6 +59,8 @@ def compile_command(
     json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
 ) -> None:
     """Optimize a program and write it as an artifact. Running it again asks for nothing twice."""
+    import asyncio
+
     from ..compile.pipeline import check_places, plan_blocks
     from ..data.needs import compile_needs
     from ..diagnostics.settings import compiled_folder
@@ -158,6 +159,8 @@ async def compile_all(
     One that needs the result of a block that did not run to its end is left out: what is made of half a result would
     have to be made again.
     """
+    import asyncio
+
     from ..compile.pipeline import compile_block
     from ..evaluate.eventlog import both, calls
     from ..evaluate.executors.processes import start_here

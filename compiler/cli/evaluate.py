@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,6 +66,8 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="For machines, with a record per row.")] = False,
 ) -> None:
     """Score what was compiled on the rows of eval blocks. Exits with 1 when a gate does not hold."""
+    import asyncio
+
     from ..compile.prepared import Prepared
     from ..compile.reports.evals import EvalsSeen
     from ..data.needs import eval_needs

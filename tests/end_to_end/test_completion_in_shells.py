@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,13 @@ def test_a_shell_that_is_not_known(tmp_path: Path) -> None:
     done = dspc("completion", "tcsh", cwd=tmp_path)
     assert done.code == 2
     assert "fish" in done.err
+
+
+def test_names_are_completed_without_what_makes_calls() -> None:
+    """A shell asks at every press of a key."""
+    code = (
+        "import sys, dspec.compiler.cli.plan, dspec.compiler.cli.compile, dspec.compiler.cli.evaluate, dspec.compiler.cli.run;"
+        "print([one for one in ('asyncio', 'dspec.runtime.models', 'dspec.compiler.ir') if one in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
