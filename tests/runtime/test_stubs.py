@@ -187,7 +187,7 @@ def test_a_class_has_what_any_loaded_program_has(tmp_path: Path) -> None:
         label="small",
         step="demos",
         program=program(),
-        score=Score(metric="m", score=0.5, low=0.4, high=0.6, n=9),
+        score=Score(metric="m", score=0.5, low=0.4, high=0.6, n=9, aggregates=()),
         calls=1.0,
         tokens=2.0,
         usd=None,
