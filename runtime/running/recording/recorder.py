@@ -105,6 +105,7 @@ class CallRecorder:
         open_to_write(settings.file).close()
         self.settings = settings
         self._names = settings.names
+        self._inputs = frozenset(one.name for one in program.inputs)
         self._program = program
         self._version = ""
         self._told = float("-inf")
@@ -192,7 +193,7 @@ class CallRecorder:
             "usd": paid.known_usd,
         }
         texts: dict[str, str | None] = {
-            "inputs": _json(_without(record.inputs, names)),
+            "inputs": _json(self._shown(record.inputs)),
             "outputs": None if record.prediction is None else _json(_without(record.outputs, names)),
             "trace": None,
         }
@@ -206,6 +207,13 @@ class CallRecorder:
         if entry.size > most:
             entry.texts, entry.cut = dict.fromkeys(texts), True
         return entry
+
+    def _shown(self, inputs: Row) -> Row:
+        """Inputs that may be written. Where some may not, those that the program does not have may not either: one of them
+        under a misspelt name is still what is to be kept back."""
+        if not self._names:
+            return inputs
+        return {name: value for name, value in inputs.items() if name in self._inputs - self._names}
 
     def _put(self, entry: _Entry) -> None:
         size = entry.size
