@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 from .arguments import (
     KeySource,
     choice_of,
-    count_of,
     function_of,
     functions_of,
     keys_of,
@@ -25,6 +24,7 @@ from .arguments import (
     seconds_of,
     some_path,
     texts_of,
+    threads_of,
 )
 from .artifact.artifact import Artifact, KeptCandidate, kind_of, read_artifact
 from .artifact.tuned import verify
@@ -367,7 +367,7 @@ def load(
         choice_of("isolate", isolate),
     )
     file, kept = path_of("path", path), some_path("cache", cache)
-    threads = None if threads is None else count_of("threads", threads)
+    threads = None if threads is None else threads_of(threads)
     keys = per_model("api_key_env", api_key_env)
     said = Overrides(
         per_model("lm", lm),

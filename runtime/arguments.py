@@ -33,6 +33,17 @@ def count_of(name: str, value: object) -> int:
     return value
 
 
+MOST_THREADS = 1 << 16
+"""Calls in flight at most: a machine has no more connections to one address."""
+
+
+def threads_of(value: object) -> int:
+    found = count_of("threads", value)
+    if found > MOST_THREADS:
+        raise ConfigurationError(f"`threads` must be at most {MOST_THREADS:,}")
+    return found
+
+
 def limit_of(name: str, value: object, *, least: float, whole: bool = False) -> float:
     """A number that is at least so much."""
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):

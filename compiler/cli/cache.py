@@ -12,6 +12,7 @@ from msgspec.structs import asdict
 
 from ..diagnostics.wording import plural
 from .console import Exit, fail, print_json, stderr, stdout
+from .sources import spared
 
 cache = typer.Typer(
     name="cache",
@@ -144,7 +145,13 @@ def prune(
 @cache.command("export")
 def export_answers(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Where to write; a JSON object a line.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            callback=spared,
+            help="Where to write; a JSON object a line.",
+            show_default=False,
+        ),
     ],
     where: WhereOption = Path(),
 ) -> None:

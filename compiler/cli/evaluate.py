@@ -14,7 +14,7 @@ from .console import Exit, exit_code, fail, print_error, print_json, stderr, std
 from .locking import LockedOption, refuse_unlocked
 from .observing import EventsOption, SpansOption, observing
 from .options import EngineOption, ThreadsOption, TransportChoice, TransportOption, WorkersOption
-from .sources import SourceArgument
+from .sources import SourceArgument, spared
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -60,7 +60,8 @@ def evaluate(
         ),
     ] = None,
     junit: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write JUnit's XML: a case for each gate.")
+        Path | None,
+        typer.Option(metavar="FILE", callback=spared, help="Also write JUnit's XML: a case for each gate."),
     ] = None,
     yes: YesOption = False,
     json: Annotated[bool, typer.Option("--json", help="For machines, with a record per row.")] = False,

@@ -149,7 +149,9 @@ def _messages(program: Runnable, given: Sequence[str], predictor: str | None, ou
     from .run import read_inputs
 
     row = read_inputs(given, program.inputs, turn_media(programs(program)))
-    with of_program(program) as application:
+    # Nobody is asked, so where a model is served, which an artifact never says, does not matter.
+    lms = {lm_name: lm.model_copy(update={"custom_endpoint": False}) for lm_name, lm in program.lms.items()}
+    with of_program(program.with_lms(lms)) as application:
         prompts = application.inspect(**row)
     prompt = chosen_prompt(prompts, predictor)
     _write(json.dumps(as_messages(prompt), ensure_ascii=False, indent=2) + "\n", output)
@@ -169,6 +171,8 @@ def _chats(program: Runnable, rows: Path | None, predictor: str | None, output: 
         )
     if not isinstance(program, Program):
         raise ArtifactError("an ensemble asks several programs", help="export one of its members")
+    if output is not None and output.exists() and output.samefile(rows):
+        fail(f"{output} holds the rows, and would be overwritten by the chats", code=Exit.USAGE)
     lines, said = asyncio.run(chat_lines(program, rows_of_file(program, rows), predictor))
     _write("".join(f"{line}\n" for line in lines), output)
     for one in said:
@@ -217,6 +221,9 @@ def _media(program: Runnable, predictor: str | None) -> list[str]:
 def _write(text: str, output: Path | None) -> None:
     from dspec.runtime.artifact.files import write_whole
 
+    from .sources import spared
+
+    spared(output)
     if output is None:
         print_json(text)
         return

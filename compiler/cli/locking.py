@@ -28,8 +28,9 @@ _SHOWN = 40
 
 
 def refuse_unlocked(prepared: Prepared, names: Iterable[str], folder: Path) -> None:
-    """Leaves with exit code 1 unless each of these optimize blocks is what its artifact in `folder` was made from."""
-    from dspec.runtime.artifact.artifact import read_artifact
+    """Leaves with exit code 1 unless each of these optimize blocks is what its artifact in `folder` was made from, and that
+    artifact is as it was written."""
+    from dspec.runtime.artifact.verifying import verify_file
 
     from ..compile.locking import of_source, of_tools, of_version, refused
 
@@ -41,12 +42,11 @@ def refuse_unlocked(prepared: Prepared, names: Iterable[str], folder: Path) -> N
                 "an artifact is the lock of its compile: compile without --locked, and keep the artifact",
             )
             raise typer.Exit(Exit.FINDINGS)
-        artifact = read_artifact(place, keys_given=lambda _: True)
-        found = [
-            *of_version(artifact),
-            *of_tools(artifact, prepared.root),
-            *of_source(artifact, prepared, name),
-        ]
+        artifact, found = verify_file(place)
+        if artifact is not None:
+            found += of_version(artifact)
+            found += of_tools(artifact, prepared.root)
+            found += of_source(artifact, prepared, name)
         leave(place, refused(found))
 
 

@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from .sources import spared
+
 
 def lsp(
     log_file: Annotated[
-        Path | None, typer.Option("--log-file", help="Write what happens to this file, too.")
+        Path | None,
+        typer.Option("--log-file", callback=spared, help="Write what happens to this file, too."),
     ] = None,
     stdio: Annotated[
         bool, typer.Option("--stdio", help="Changes nothing: many editors say so to every server.")

@@ -11,12 +11,18 @@ import typer
 
 from dspec.runtime.errors import ConfigurationError
 
+from .sources import spared
+
 if TYPE_CHECKING:
     from ..evaluate.eventlog import Observer
 
 EventsOption = Annotated[
     Path | None,
-    typer.Option("--events", help="Append everything that happens to this file, a JSON object a line."),
+    typer.Option(
+        "--events",
+        callback=spared,
+        help="Append everything that happens to this file, a JSON object a line.",
+    ),
 ]
 SpansOption = Annotated[
     bool,

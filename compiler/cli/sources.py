@@ -43,6 +43,18 @@ SourceArgument = Annotated[
 ]
 
 
+def spared(output: Path | None) -> Path | None:
+    """A file that a command writes, for an option's callback. Leaves where it has the name of a source or an artifact: what
+    stands there would be lost, and no command that asks this writes one."""
+    if output is not None and output.name.lower().endswith((".dspec", ".dspc.json")):
+        fail(
+            f"{output} is the name of a source or an artifact, and something else is written here",
+            help="name another file",
+            code=Exit.USAGE,
+        )
+    return output
+
+
 def find_sources(paths: list[Path]) -> list[Path]:
     """The `.dspec` files named, and those below the folders named, sorted; leaves where there are none."""
     try:

@@ -9,6 +9,7 @@ import typer
 
 from .completing import names_of
 from .console import Exit, fail, print_json
+from .sources import spared
 
 if TYPE_CHECKING:
     from dspec.runtime.schema.ensemble import Runnable
@@ -37,7 +38,10 @@ def stubs(
         bool, typer.Option("--pydantic", help="Write records as Pydantic models instead of dataclasses.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write it; standard output unless said.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", callback=spared, help="Where to write it; standard output unless said."
+        ),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail where the file at --output is another.")

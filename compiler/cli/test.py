@@ -12,6 +12,7 @@ import typer
 from .completing import names_of
 from .console import Exit, exit_code, fail, print_json, stderr, stdout
 from .options import ThreadsOption, TransportChoice, TransportOption
+from .sources import spared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +41,9 @@ def run_declared(
     ] = False,
     threads: ThreadsOption = 16,
     transport: TransportOption = TransportChoice.auto,
-    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write JUnit's XML.")] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", callback=spared, help="Also write JUnit's XML.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Run the tests of .dspec files. Asks no model but the embedded one, unless answers are to be recorded."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import Exit, fail, print_json, stderr, stdout
+from .sources import spared
 
 if TYPE_CHECKING:
     from ..optimizers.training.base import TrainingJob
@@ -26,7 +27,12 @@ def training(
     ] = False,
     rows: Annotated[
         Path | None,
-        typer.Option("--rows", metavar="FILE", help="Write the rows that it is trained on, as JSONL."),
+        typer.Option(
+            "--rows",
+            metavar="FILE",
+            callback=spared,
+            help="Write the rows that it is trained on, as JSONL.",
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:

@@ -171,15 +171,14 @@ def _lead(looks: tuple[int, ...], rows: int) -> float:
 def _mean_interval(values: Sequence[float], *, low: float) -> tuple[float, float]:
     """95 % interval of the mean of values in `low`..1: a percentile bootstrap.
 
-    Equal values, whose bootstrap would claim to be certain, get Wilson's interval on their range;
-    very many get the normal one, which they have earned.
+    Equal values, whose bootstrap would claim to be certain: so many in a row leave room for a share of others, which may lie
+    at either end of the range (Clopper and Pearson, 1934). Very many values get the normal one, which they have earned.
     """
     n = len(values)
     mean = math.fsum(values) / n
     if min(values) == max(values):
-        width = 1.0 - low
-        bounds = wilson(n * min(1.0, max(0.0, (mean - low) / width)), n)
-        return (low + width * bounds[0], low + width * bounds[1])
+        others = 1.0 - 0.025 ** (1 / n)
+        return (mean - others * (mean - low), mean + others * (1.0 - mean))
     if n * RESAMPLES > MAX_DRAWS:
         deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
         half = Z * deviation / math.sqrt(n)

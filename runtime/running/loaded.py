@@ -19,7 +19,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar, cast, overload
 
 from ..adapters.turns import turn_media
-from ..arguments import KeySource, count_of, keys_of, limit_of, per_model, seconds_of
+from ..arguments import KeySource, keys_of, limit_of, per_model, seconds_of, threads_of
 from ..errors import ConfigurationError, DspecError, TimedOut
 from ..models.background import background
 from ..models.engine import Engine
@@ -269,7 +269,7 @@ class CallableProgram(Generic[Inputs, ResultT, PartialT]):
         view = self._viewed(lm, timeout, temperature)
         given = list(rows)
         if threads is not None:
-            count_of("threads", threads)
+            threads_of(threads)
         kept = self._replayed(given, view) if progress is False else []
         if len(kept) == len(given) and progress is False:
             return kept
@@ -537,7 +537,7 @@ class CallableProgram(Generic[Inputs, ResultT, PartialT]):
     ) -> list[ResultT | DspecError]:
         """Runs the rows after the first ones, whose results are `kept`."""
         if threads is not None:
-            count_of("threads", threads)
+            threads_of(threads)
         at_once = self._serving.wide(threads)
         engine = self._serving.open()
         done = len(kept)

@@ -143,9 +143,18 @@ def test_bounds_of_outputs_are_asserts(tmp_path: Path) -> None:
 
 FORWARD = """
 import dspy
+from enum import Enum, auto
 
 def search(query: str) -> list[str]:
     return []
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = auto()
+
+class Paint(dspy.Signature):
+    question: str = dspy.InputField()
+    colour: Colour = dspy.OutputField()
 
 class P(dspy.Module):
     def __init__(self, k=2, style="short"):
@@ -153,6 +162,7 @@ class P(dspy.Module):
         self.style = style
         self.ask = dspy.Predict("question -> answer, sure: bool, items: list[str]")
         self.check = dspy.Predict("question, answer -> good: bool, note")
+        self.paint = dspy.Predict(Paint)
 
     def shout(self, text, mark="!"):
         return text.upper() + mark
@@ -226,6 +236,19 @@ BODY
             "    return dspy.Prediction(x=b.note, y=b.note)\nreturn dspy.Prediction(x=a.answer, y='')",
             None,
         ),
+        (
+            "a, b = question, 'x'\na, b = b, a\nreturn dspy.Prediction(a=a, b=b)",
+            ['let b = "x"', "return a = b, b = question"],
+        ),
+        (
+            "a, b = [self.ask(question=q).answer for q in (question, 'x')]\nreturn dspy.Prediction(a=a, b=b)",
+            ["let a = ask(question = question).answer", 'let b = ask(question = "x").answer'],
+        ),
+        (
+            "c = self.paint(question=question)\nif c.colour == Colour.RED:\n    return dspy.Prediction(x=c.colour.value)\n"
+            "return dspy.Prediction(x=Colour.BLUE.value)",
+            ['if c.colour == "red" then c.colour else "blue"'],
+        ),
     ],
 )
 def test_forward(tmp_path: Path, body: str, lines: list[str] | None) -> None:
@@ -253,7 +276,7 @@ def test_what_is_not_read_is_said_at_its_line(tmp_path: Path, body: str, why: st
     draft = read(tmp_path, FORWARD.replace("BODY", textwrap.indent(body, " " * 8)))
     lost = [one for one in draft.remarks if one.lost]
     assert any(why in one.text for one in lost), draft.remarks
-    assert all(18 <= one.line <= 22 for one in lost)
+    assert all(28 <= one.line <= 32 for one in lost)
     assert f"# program.py:{lost[0].line}: `P` is not read" in draft.text()
 
 
@@ -308,6 +331,18 @@ tuned = dspy.BootstrapFewShot(metric=metric, max_bootstrapped_demos=1).compile(q
         (
             "def same(a, b):\n    return a.strip() == b.strip()\ndef metric(e, p, trace=None):\n    return same(e.answer, p.answer)",
             ["score = strip(gold.answer) == strip(pred.answer)"],
+        ),
+        (
+            "def metric(e, p, trace=None):\n    one = dspy.Predict(Assess)(text=p.answer)\n    two = dspy.Predict(Assess)(text=e.answer)\n"
+            "    one, two = [m.polite for m in [one, two]]\n    score = (one + two) if one else 0\n    return score / 2.0",
+            [
+                'let one = (llm_judge("Is the text polite?", judge = lm, text = pred.answer) >= 0.5)',
+                "if one then (if one then 1 else 0) + (if two then 1 else 0) else 0",
+            ],
+        ),
+        (
+            "def metric(e, p, trace=None):\n    same = e.answer == p.answer\n    return (same + (len(p.answer) < 9)) / 2",
+            ["(if same then 1 else 0) + (if len(pred.answer) < 9 then 1 else 0)"],
         ),
     ],
 )

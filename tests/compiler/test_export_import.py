@@ -245,6 +245,18 @@ def test_messages_are_what_the_runtime_sends(project: Path) -> None:
     assert (later.code, "asks nothing before another call" in later.err) == (1, True)
 
 
+def test_a_prompt_needs_no_address(tmp_path: Path) -> None:
+    (tmp_path / "own.dspec").write_text(
+        'dspec 1\nlm own { model = "openai/m"; api_base = "http://127.0.0.1:1/v1" }\n'
+        'signature Plain { "Answer."; input question: str; output answer: str }\nmodule plain = Predict(Plain)\n'
+    )
+    assert dspc("export", "own.dspec", "plain", "--to", "artifact", cwd=tmp_path).code == 0
+    asked = ("--to", "messages", "-i", "question=Who?")
+    of_source = dspc("export", "own.dspec", "plain", *asked, cwd=tmp_path)
+    of_artifact = dspc("export", "compiled/plain.dspc.json", *asked, cwd=tmp_path)
+    assert (of_artifact.code, of_artifact.out) == (0, of_source.out), of_artifact.err
+
+
 def test_a_chat_for_each_row(project: Path) -> None:
     (project / "rows.csv").write_text('question,answer\nWho?,Ada\n"A, b",\n')
     done = dspc(
@@ -260,6 +272,8 @@ def test_a_chat_for_each_row(project: Path) -> None:
         cwd=project,
     )
     assert done.code == 0, done.text
+    over = ("export", "main.dspec", "plain", "--to", "openai-jsonl", "--rows", "rows.csv", "-o", "./rows.csv")
+    assert "would be overwritten" in dspc(*over, cwd=project).err
     first, second = (
         json.loads(line)["messages"] for line in (project / "chats.jsonl").read_text().splitlines()
     )

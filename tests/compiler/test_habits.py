@@ -72,6 +72,7 @@ HABITS = (
     ("0 <= sure and sure <= 1", "0 <= sure && sure <= 1"),
     ("len(said.answer) > 0", "!said.answer"),
     ('model = "embedded/icl"', "model = 'embedded/icl'"),
+    ('"Say what a message is about."', "“Say what a message is about.”"),
     ('model = "embedded/icl"', 'model: "embedded/icl"'),
     ('{ model = "embedded/icl" }', '{ model = "embedded/icl", temperature = 0.5 }'),
     ("\ntype Topic", "\n// what it is about\ntype Topic"),

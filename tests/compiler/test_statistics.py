@@ -69,6 +69,14 @@ def test_paired_counts_flips_and_tests_them() -> None:
     assert (found.low, found.high) == pytest.approx((0.0261, 0.1700), abs=5e-4)
 
 
+def test_rows_that_all_gain_a_third_are_a_real_gain() -> None:
+    found = paired([2 / 3] * 24, [1.0] * 24)
+    assert (found.better, found.worse) == (24, 0)
+    # 14.2 % of other rows would show among 24 in 97.5 of 100 draws; they might lie at -1, or at 1.
+    assert (found.low, found.high) == pytest.approx((0.1425, 0.4287), abs=1e-3)
+    assert paired([0.5], [0.75]).low < 0.0
+
+
 def test_equal_programs_are_no_better_and_not_certainly_so() -> None:
     found = paired([1.0, 0.0, 1.0], [1.0, 0.0, 1.0])
     assert (found.difference, found.p_value, found.same) == (0.0, 1.0, 3)

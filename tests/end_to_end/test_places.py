@@ -55,6 +55,36 @@ def test_a_locale_of_ascii(tmp_path: Path) -> None:
         assert result.text.isascii()
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "stubs {source} sorter -o",
+        "export {source} sorter --to messages -i text=a -o",
+        "export {source} sorter --to openai-jsonl --rows data/feedback.csv -o",
+        "export {source} sorter --to dspy -o",
+        "eval {source} --junit",
+        "eval {source} --events",
+        "compile {source} --events",
+        "test {source} --junit",
+        "cache export",
+    ],
+)
+def test_no_source_or_artifact_is_written_over(command: str, tmp_path: Path) -> None:
+    folder = started(tmp_path / "project")
+    source = folder / "main.dspec"
+    before = source.read_text()
+    artifact = folder / "sorter.dspc.json"
+    artifact.write_text("kept")
+    for output in (source, artifact):
+        result = dspc(*command.format(source=source).split(), output, cwd=folder)
+        assert result.code == 2, result.text
+        assert f"{output.name} is the name of a source or an artifact" in " ".join(result.err.split()), (
+            result.err
+        )
+    assert source.read_text() == before
+    assert artifact.read_text() == "kept"
+
+
 IMPORTING = """\
 dspec 1
 import "main.dspec" as other

@@ -18,7 +18,7 @@ from dspec import load
 FRESH = Path(__file__).parent / "fresh"
 TEMPLATES = {
     "classifier": ("sorter_v1", 0.9),
-    "pipeline": ("review_v1", None),
+    "pipeline": ("review_v1", 0.7),
     "extractor": ("reader_v1", 0.85),
     "rag": ("help_v1", 0.9),
     "agent": ("agent_v1", None),  # the stand-in cannot lead an agent, and the file says so

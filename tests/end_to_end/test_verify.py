@@ -200,6 +200,8 @@ def test_an_edited_artifact_and_its_prompts_are_noticed(project: Path) -> None:
     changed(project / ARTIFACT, "Say what the message is.", "Say what the message was.")
     found = others(states(project, code=1))
     assert found == {"artifact sorted.dspc.json": "differs", "prompt sorter": "differs"}
+    refused = dspc("compile", "main.dspec", "sorted", "--locked", cwd=project)
+    assert "artifact sorted.dspc.json: " in refused.err
     # Its layout may change: what it holds is hashed.
     plain = json.loads((project / ARTIFACT).read_bytes())
     changed(project / ARTIFACT, "Say what the message was.", "Say what the message is.")
@@ -251,6 +253,20 @@ def test_an_older_artifact_says_what_nobody_knows(project: Path) -> None:
     found = others(states(project, code=0))
     assert found == dict.fromkeys(["artifact sorted.dspc.json", "prompt sorter", "source files"], "unknown")
     assert dspc("compile", "main.dspec", "sorted", "--locked", cwd=project).code == 0
+
+
+@pytest.mark.parametrize("command", [("compile", "main.dspec", "sorted"), ("eval", "main.dspec", "held")])
+def test_a_lock_that_was_edited_holds_nothing(project: Path, command: tuple[str, ...]) -> None:
+    # A score is in no prompt, and no source gives it: the hash of the artifact alone tells.
+    path = project / ARTIFACT
+    plain = json.loads(path.read_bytes())
+    plain["scores"]["val"]["score"] = 0.125
+    path.write_text(json.dumps(plain))
+    edited = path.read_bytes()
+    refused = dspc(*command, "--locked", cwd=project)
+    assert refused.code == 1, refused.text
+    assert "artifact sorted.dspc.json: " in refused.err
+    assert path.read_bytes() == edited
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,8 @@ def test_arguments_of_another_kind_are_said_at_once(
 def test_a_batch_says_what_is_wrong_with_its_threads(route: Application) -> None:
     with pytest.raises(ConfigurationError, match="`threads` is of type str"):
         route.batch(ROWS, threads="4")  # pyright: ignore[reportCallIssue, reportArgumentType]
+    with pytest.raises(ConfigurationError, match="`threads` must be at most 65,536"):
+        route.batch(ROWS, threads=10**9)
 
 
 def test_another_model_takes_nothing_of_the_old_ones_provider(tmp_path: Path) -> None:

@@ -158,9 +158,12 @@ def test_names_are_never_written_wherever_they_might_stand(tmp_path: Path) -> No
     result = asked(p, f"my key is lost {SECRET}-not", email=SECRET)
     with pytest.raises(InputError):
         p(text=[SECRET], email=SECRET)
+    with pytest.raises(InputError, match="no input `emial`"):
+        p(text="a misspelt name", emial=SECRET)
     p.feedback(result, outputs={"team": "billing", "urgent": True})
     p.close()
-    first, failed = rows(tmp_path)
+    first, failed, misspelt = rows(tmp_path)
+    assert json.loads(misspelt[2]) == {"text": "a misspelt name"}
     assert json.loads(first[2]) == {"text": f"my key is lost {SECRET}-not"}
     assert json.loads(first[3]) == {"urgent": result.outputs["urgent"]}
     (step,) = json.loads(first[5])

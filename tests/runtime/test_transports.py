@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from requesting import ask, fake_lm
 from server import FakeServer
 
-from dspec.runtime.errors import ProviderError, Untrusted
+from dspec.runtime.errors import ProviderError, Refused, Untrusted
 from dspec.runtime.models.endpoints import resolve
 from dspec.runtime.models.pacing import Quota, Quotas
 from dspec.runtime.models.protocol import Answer, Message, Request
@@ -214,6 +214,15 @@ async def test_both_transports_count_the_same(usage: dict[str, object]) -> None:
     assert isinstance(other, Answer)
     if "prompt_tokens" in usage:
         assert lean.usage == other.usage
+
+
+async def test_a_model_of_no_provider_is_told_of_in_our_words() -> None:
+    async with FakeServer() as server:
+        found = await outcome("litellm", ask(fake_lm(server.url, model="nope")))
+        assert not server.asked
+    assert isinstance(found, Refused)
+    assert "no provider has a model of this name" in found.message
+    assert "litellm" not in f"{found.message}{found.help}".lower()
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])

@@ -159,10 +159,23 @@ class Bodies(Struct):
             case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)) if len(
                 names
             ) == len(values):
-                for one, value in zip(names, values, strict=True):
-                    if not isinstance(one, ast.Name):
-                        raise Unread("a target that is no name", statement.lineno)
-                    self._set(one.id, value, env)
+                self._set_all(names, [self._value(one, env) for one in values], env)
+            case ast.Assign(
+                targets=[ast.Tuple(elts=names)],
+                value=ast.ListComp(
+                    elt=element,
+                    generators=[
+                        ast.comprehension(
+                            target=ast.Name(id=each),
+                            iter=ast.List(elts=items) | ast.Tuple(elts=items),
+                            ifs=[],
+                        )
+                    ],
+                ),
+            ) if len(names) == len(items):
+                given = [self._value(one, env) for one in items]
+                given = [one if one.atom and not one.asks else self._let(each, one) for one in given]
+                self._set_all(names, [self._value(element, {**env, each: one}) for one in given], env)
             case ast.AugAssign(target=ast.Name(id=name), op=ast.Add(), value=value):
                 self._set(
                     name, ast.copy_location(ast.BinOp(ast.Name(name), ast.Add(), value), statement), env
@@ -199,13 +212,24 @@ class Bodies(Struct):
                 if self.run(body, env) is not None:
                     raise Unread("a `with` that returns", statement.lineno)
             case _:
-                raise Unread(f"`{type(statement).__name__.lower()}` is not read here", line_of(statement))
+                what = type(statement).__name__.lower()
+                told = "an assignment of this form" if what.endswith("assign") else f"`{what}`"
+                raise Unread(f"{told} is not read here", line_of(statement))
 
     def _quiet(self, call: ast.Call) -> bool:
         return self.file.dotted(call.func).partition(".")[0] in _QUIET
 
+    def _set_all(self, targets: Sequence[ast.expr], values: Sequence[Value], env: Env) -> None:
+        """Sets several names at once: all values were read before the first is set."""
+        for target, value in zip(targets, values, strict=True):
+            if not isinstance(target, ast.Name):
+                raise Unread("a target that is no name", line_of(target))
+            self._name(target.id, value, env)
+
     def _set(self, name: str, node: ast.expr, env: Env) -> None:
-        value = self._value(node, env)
+        self._name(name, self._value(node, env), env)
+
+    def _name(self, name: str, value: Value, env: Env) -> None:
         known = env.get(name)
         if known is not None and not value.kind and known.kind and value.outputs is None:
             value = Value(value.text, known.kind, atom=value.atom, asks=value.asks)
@@ -215,6 +239,8 @@ class Bodies(Struct):
         """The value by a name of its own; inside an expression it stays what it is."""
         if len(value.text) > MAX_TEXT:
             raise Unread(f"`{name}` becomes too long an expression")
+        if value.fields is not None:
+            return self._let_fields(name, value)
         if self.lines is None or (
             value.atom and not value.asks and value.text.replace(".", "").isidentifier()
         ):
@@ -222,6 +248,18 @@ class Bodies(Struct):
         named = self._free(name)
         self.lines.append(f"let {named} = {value.text}")
         return Value(named, value.kind, value.outputs)
+
+    def _let_fields(self, name: str, group: Value) -> Value:
+        """A group that is no expression of its own, as what a judge says: where it has one field, that has the name."""
+        fields = dict(group.fields or {})
+        if self.lines is None or len(fields) != 1:
+            return group
+        ((field, text),) = fields.items()
+        if text.isidentifier():
+            return group
+        named = self._free(name)
+        self.lines.append(f"let {named} = {text}")
+        return Value(group.text, group.kind, group.outputs, fields={field: named})
 
     def _free(self, wanted: str) -> str:
         name, number = plain_name(wanted), 2

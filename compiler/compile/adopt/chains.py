@@ -266,9 +266,13 @@ class Chains(Struct):
                         if isinstance(call.func, ast.Attribute) and call.func.attr == "compile"
                         else "eval"
                     )
-                    self.draft.comment(
-                        kind, unread.line or call.lineno, unread.why, self.file.shown(statement)
+                    line, last = unread.line or call.lineno, statement.end_lineno or statement.lineno
+                    why = (
+                        unread.why
+                        if statement.lineno <= line <= last
+                        else f"{unread.why}, and line {statement.lineno} needs it"
                     )
+                    self.draft.comment(kind, line, why, self.file.shown(statement))
         self._declare_rows()
 
     def _made_by(self, node: ast.expr) -> ast.Call | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from .drafts import Unread, literal, quoted
-from .python_source import PythonFile, constant, line_of
+from .python_source import PythonFile, constant, enum_members, line_of
 
 MAX_ITEMS = 20
 """Items of a list of any length for which a model is asked: calls are counted before anything runs."""
@@ -81,6 +81,14 @@ class Expressions(Struct):
                 return self._constant(node)
             case ast.JoinedStr(values=parts):
                 return self._joined([self._part(one, env) for one in parts])
+            case ast.Attribute(value=ast.Name(id=name) | ast.Attribute(value=ast.Name(id=name))) if (
+                name not in env and enum_members(self.file, name)
+            ):
+                return self._constant(node)
+            case ast.Attribute(value=inner, attr="value") if enum_members(
+                self.file, (found := self.value(inner, env)).kind.removesuffix("?")
+            ):
+                return found
             case ast.Attribute(value=inner, attr=name):
                 return self.field(self.value(inner, env), name)
             case ast.Subscript(value=inner, slice=place):
@@ -206,6 +214,7 @@ class Expressions(Struct):
         return Value(" + ".join(one.inner for one in parts), "str", atom=len(parts) == 1, asks=asks)
 
     def _binary(self, operator: str, left: Value, right: Value) -> Value:
+        left, right = as_number(left), as_number(right)
         kind = (
             left.kind if left.kind == right.kind and operator != "/" else "float" if operator == "/" else ""
         )
@@ -357,6 +366,13 @@ class Expressions(Struct):
 def as_text(value: Value) -> Value:
     """`str(value)`."""
     return value if value.kind == "str" else Value(f"str({value.text})", "str", asks=value.asks)
+
+
+def as_number(value: Value) -> Value:
+    """What Python computes with: True is 1, False is 0."""
+    if value.kind != "bool":
+        return value
+    return Value(f"if {value.text} then 1 else 0", "int", atom=False, asks=value.asks)
 
 
 def chosen(condition: Value, one: Value, other: Value) -> Value:

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from dspec.runtime.schema.types import JsonValue
 
 from .drafts import Draft, Unread, camel, documented, literal, plain_name, quoted
-from .python_source import PythonFile, constant, line_of, text_of
+from .python_source import PythonFile, constant, enum_values, is_enum, line_of, text_of
 
 _SCALARS = {
     "str": "str",
@@ -41,7 +41,6 @@ _SCALARS = {
 }
 _LISTS = ("list", "List", "Sequence", "Iterable", "set", "Set", "frozenset")
 _MODELS = ("BaseModel", "TypedDict", "NamedTuple")
-_ENUMS = ("Enum", "StrEnum", "IntEnum")
 BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 LENGTHS = {"min_length": ">=", "max_length": "<="}
 
@@ -196,7 +195,7 @@ class Kinds(Struct):
         if node.name in self.records:
             return self.records[node.name]
         bases = {self.file.dotted(base).rpartition(".")[2] for base in node.bases}
-        if bases & set(_ENUMS):
+        if is_enum(self.file, node):
             return self._enum(node)
         decorated = {
             self.file.dotted(one.func if isinstance(one, ast.Call) else one) for one in node.decorator_list
@@ -211,14 +210,7 @@ class Kinds(Struct):
         return self._record(node, inherited)
 
     def _enum(self, node: ast.ClassDef) -> str:
-        values: list[JsonValue] = []
-        for one in node.body:
-            if isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name):
-                if isinstance(one.value, ast.Call):  # auto()
-                    values.append(one.targets[0].id.lower())
-                else:
-                    values.append(constant(self.file, one.value))
-        written = self._of_values(values, node)
+        written = self._of_values(enum_values(self.file, node.name), node)
         self.records[node.name] = self.draft.name(node.name)
         self.draft.add("type", f"type {self.records[node.name]} = {written}")
         return self.records[node.name]

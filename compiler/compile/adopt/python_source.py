@@ -179,6 +179,33 @@ def _set(found: PythonFile, name: str, value: ast.expr) -> None:
 
 # Constants ----------------------------------------------------------------------------------------
 
+_ENUMS = ("Enum", "StrEnum", "IntEnum")
+
+
+def is_enum(file: PythonFile, node: ast.ClassDef) -> bool:
+    return any(file.dotted(base).rpartition(".")[2] in _ENUMS for base in node.bases)
+
+
+def enum_members(file: PythonFile, name: str) -> dict[str, ast.expr]:
+    """What the members of an enumeration are set to, by their names; none of anything else."""
+    node = file.classes.get(name)
+    if node is None or not is_enum(file, node):
+        return {}
+    return {
+        one.targets[0].id: one.value
+        for one in node.body
+        if isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name)
+    }
+
+
+def _member(file: PythonFile, name: str, value: ast.expr, deep: int) -> JsonValue:
+    return name.lower() if isinstance(value, ast.Call) else constant(file, value, deep)  # auto()
+
+
+def enum_values(file: PythonFile, name: str) -> list[JsonValue]:
+    """The values of an enumeration. Raises Unread."""
+    return [_member(file, member, value, 0) for member, value in enum_members(file, name).items()]
+
 
 def constant(file: PythonFile, node: ast.expr, deep: int = 0) -> JsonValue:
     """The value of an expression that is made of literals. Raises Unread."""
@@ -205,6 +232,14 @@ def _constant(file: PythonFile, node: ast.expr, deep: int) -> JsonValue:
             return constant(file, default, deep)
         case ast.Attribute(value=ast.Name(id="self"), attr=name) if name in file.own:
             return constant(file, file.own[name], deep)
+        case ast.Attribute(value=ast.Name(id=name), attr=member) if (
+            members := enum_members(file, name)
+        ) and member in members:
+            return _member(file, member, members[member], deep)
+        case ast.Attribute(value=ast.Attribute(value=ast.Name(id=name)) as inner, attr="value") if (
+            enum_members(file, name)
+        ):
+            return constant(file, inner, deep)
         case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items):
             return [constant(file, one, deep) for one in items]
         case ast.Dict(keys=keys, values=values) if all(key is not None for key in keys):

@@ -101,6 +101,12 @@ def unknown_character(found: str, here: Location) -> Habit:
         whole = here.near(here.start, here.start + closed.end()) if closed else None
         fixes = (replace(whole, f'"{closed[1]}"', guess=True),) if whole and closed else ()
         return "text stands in double quotes", fixes
+    if found.startswith(("“", "”", "„")):
+        line = here.source.text[here.start : here.end + 400].partition("\n")[0]
+        closed = re.match(r"[“”„]([^“”„\"\\]*)[“”„\"]", line)
+        whole = here.near(here.start, here.start + closed.end()) if closed else None
+        fixes = (replace(whole, f'"{closed[1]}"', guess=True),) if whole and closed else ()
+        return 'text stands in straight double quotes, `"`', fixes
     return NONE
 
 

@@ -44,6 +44,7 @@ from .parts import messages_of
 from .sse import StreamedAnswer
 
 _QUIET_IMPORT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
+_NO_PROVIDER = "LLM Provider NOT provided"
 _WRAPPING = re.compile(r"^(?:litellm\.\w+: |\w+Error: |\w+Exception - )+")
 _DEEPEST = 10
 """Errors that are looked at underneath one of LiteLLM's."""
@@ -144,6 +145,8 @@ def provider_failure(error: Exception, endpoint: Endpoint, sent: Sequence[str] =
         return distrust
     status = getattr(error, "status_code", None)
     message = _WRAPPING.sub("", str(getattr(error, "message", "") or error))
+    if _NO_PROVIDER in message:  # nothing was sent
+        return Refused("no provider has a model of this name", help='name both: "openai/gpt-4o-mini"')
     if not isinstance(status, int) or status < 300:
         return Unavailable(f"the call failed: {endpoint.scrub(message) or type(error).__name__}")
     return failure(status, message, endpoint, _retry_after(error), sent)

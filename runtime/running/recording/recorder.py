@@ -116,6 +116,7 @@ class CallRecorder:
         self.settings = settings
         self._names = settings.names
         self._name = settings.name
+        self._inputs = frozenset(one.name for one in program.inputs)
         self._program = program
         self._version = ""
         self._told = float("-inf")
@@ -199,7 +200,7 @@ class CallRecorder:
             *(replayed, paid.input_tokens, paid.output_tokens, paid.known_usd),
         )
         if names:
-            inputs, outputs = _without(inputs, names), outputs and _without(outputs, names)
+            inputs, outputs = self._shown(inputs), outputs and _without(outputs, names)
         given = _json(inputs)
         gave = None if outputs is None else _json(outputs)
         size, most = 200 + len(given) + len(gave or ""), settings.max_record_bytes
@@ -221,6 +222,11 @@ class CallRecorder:
         if not self._names:
             told = f"{told}: {error.message[:_LONGEST_ERROR]}"
         return told.encode(errors="replace").decode()
+
+    def _shown(self, inputs: Row) -> Row:
+        """Inputs that may be written, where some may not: those that the program does not have may not either, since one of
+        them under a misspelt name is still what is to be kept back."""
+        return {name: value for name, value in inputs.items() if name in self._inputs - self._names}
 
     def _put(self, entry: _Entry) -> None:
         size = entry.size
