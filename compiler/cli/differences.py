@@ -190,8 +190,10 @@ def _draw_prompt(console: Console, prompt: PromptFacts, names: tuple[str, str]) 
     if moved:
         grid.add_row(
             "demos",
-            f"{kept + len(gone)}, {len(gone)} of them alone",
-            f"{kept + len(new)}, {len(new)} of them alone",
+            *(
+                f"{kept + len(one)}, {len(one)} of them here alone" if one else f"{kept}"
+                for one in (gone, new)
+            ),
         )
     for place in range(min(_SHOWN, max(len(gone), len(new)))):
         cells = [_demo(side[place]) if place < len(side) else "" for side in (gone, new)]

@@ -69,6 +69,8 @@ def brought(
 ) -> tuple[Row, list[Blob]]:
     """The inputs as values, and the blobs that are to be held for as long as the run may need them. `turns` are the fields of
     a history's turns that are media (`turn_media`). Raises InputError."""
+    if not isinstance(inputs, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # it is what an application passed
+        raise InputError(f"inputs are a mapping of names to values, not `{type(inputs).__name__}`")
     kinds = {field.name: field.type for field in fields}
     held: list[Blob] = []
     row: Row = {}

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Typ
 
 from ..adapters.turns import turn_media
 from ..arguments import KeySource, keys_of, limit_of, per_model, seconds_of, threads_of
-from ..errors import ConfigurationError, DspecError, TimedOut
+from ..errors import ConfigurationError, DspecError, InputError, TimedOut
 from ..models.background import background
 from ..models.engine import Engine
 from ..schema.ensemble import Runnable, programs
@@ -267,7 +267,7 @@ class CallableProgram(Generic[Inputs, ResultT, PartialT]):
         `timeout` is for each row.
         """
         view = self._viewed(lm, timeout, temperature)
-        given = list(rows)
+        given = _listed(rows)
         if threads is not None:
             threads_of(threads)
         kept = self._replayed(given, view) if progress is False else []
@@ -312,7 +312,7 @@ class CallableProgram(Generic[Inputs, ResultT, PartialT]):
     ) -> list[ResultT] | list[ResultT | DspecError]:
         """As `batch`, without blocking the caller's event loop."""
         view = self._viewed(lm, timeout, temperature)
-        given = list(rows)
+        given = _listed(rows)
         work = self._many(given, threads, view, [], keep=return_exceptions, progress=progress)
         return await asyncio.wrap_future(background().submit(work))
 
@@ -457,7 +457,7 @@ class CallableProgram(Generic[Inputs, ResultT, PartialT]):
 
         def each() -> Iterator[Row]:
             for inputs in rows:
-                if way.takes_as_texts(inputs):
+                if type(inputs) is dict and way.takes_as_texts(inputs):
                     row = cast("Row", dict(inputs))
                 else:
                     try:
@@ -616,6 +616,13 @@ def _paid(error: DspecError) -> Spent:
             if not call.error:
                 spent += Spent.of(Usage(call.input_tokens, call.output_tokens), call.cost)
     return spent
+
+
+def _listed(rows: Iterable[Inputs]) -> list[Inputs]:
+    """The rows of a batch. Raises InputError for what has none."""
+    if not isinstance(rows, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]  # it is what an application passed
+        raise InputError(f"a batch takes rows, each a mapping of inputs, not `{type(rows).__name__}`")
+    return list(rows)
 
 
 def _drawn(done: int, total: int) -> None:

@@ -435,6 +435,22 @@ def test_what_is_no_value_is_an_input_error(kind: str) -> None:
         assert told.format(kind=kind) in said
 
 
+async def test_what_holds_no_inputs_is_an_input_error(tmp_path: Path) -> None:
+    async with FakeServer(lambda call: chat(answer="a")) as server:
+        p: Any = opened(tmp_path, server, question())
+        for wrong in ("question", None, 5, [("question", "?")]):
+            kind = type(wrong).__name__
+            with pytest.raises(InputError, match=rf"^inputs are a mapping of names to values, not `{kind}`"):
+                p.call(wrong)
+            with pytest.raises(InputError, match=rf"^rows\[0\]: inputs are a mapping .* not `{kind}`"):
+                p.batch([wrong])
+        with pytest.raises(InputError, match=r"^a batch takes rows, each a mapping of inputs, not `int`"):
+            p.batch(5)
+        with pytest.raises(InputError, match=r"^a batch takes rows"):
+            await p.abatch(5)
+        assert not server.calls
+
+
 async def test_outputs_come_before_a_predictions_newer_names(tmp_path: Path) -> None:
     async with FakeServer(lambda call: chat(call_id="mine", into="it")) as server:
         p = opened(tmp_path, server, predictor(fields(text=STR), fields(call_id=STR, into=STR)))
