@@ -6,7 +6,9 @@ import importlib
 import json
 import os
 import socket
+import threading
 import warnings
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -109,13 +111,79 @@ def test_a_compile_is_a_run(project: Path, scheme: str, monkeypatch: pytest.Monk
     assert metrics["tokens/input"] == told["needed"]["input_tokens"]
     assert metrics["usd"] == told["needed"]["cost_usd"]
     scores = [candidate["score"] for candidate in told["steps"][0]["candidates"]]
-    assert [(one.step, one.value) for one in series] == list(enumerate(scores))
+    assert [(one.step, one.value) for one in series] == list(enumerate(reversed(scores)))
 
     logged = json.dumps([params, metrics, run.data.tags])
     assert "a title of ours" not in logged
     assert "writer" not in logged
     assert "number 1" not in logged
     assert str(project) not in logged
+
+
+class Listening(BaseHTTPRequestHandler):
+    """As much of MLflow's REST API as a run takes."""
+
+    asked: list[tuple[str, str, str]]
+
+    def do_GET(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length).decode()
+        path = self.path.partition("?")[0].removeprefix("/api/2.0/")
+        self.asked.append((path, body, self.headers.get("Authorization", "")))
+        info = {
+            "run_id": "r1",
+            "experiment_id": "1",
+            "status": "RUNNING",
+            "artifact_uri": "mlflow-artifacts:/1/r1/artifacts",
+        }
+        answers = {
+            "mlflow/runs/create": {"run": {"info": info, "data": {}}},
+            "mlflow/runs/get": {"run": {"info": info, "data": {}}},
+            "mlflow/runs/update": {"run_info": info},
+            "mlflow/experiments/create": {"experiment_id": "1"},
+        }
+        unknown = path == "mlflow/experiments/get-by-name"
+        answer = {"error_code": "RESOURCE_DOES_NOT_EXIST"} if unknown else answers.get(path, {})
+        self.send_response(404 if unknown else 200)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+    do_POST = do_PUT = do_GET  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@needs_mlflow
+def test_a_server_gets_the_run_and_standard_output_stays_json(project: Path) -> None:
+    Listening.asked = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listening) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            done = dspc(
+                "compile",
+                "main.dspec",
+                "--mlflow",
+                "--json",
+                cwd=project,
+                MLFLOW_TRACKING_URI=f"http://127.0.0.1:{server.server_port}",
+                MLFLOW_EXPERIMENT_NAME="ours",
+                MLFLOW_TRACKING_TOKEN="a-token",
+            )
+        finally:
+            server.shutdown()
+            thread.join()
+    assert done.code == 0, done.text
+    assert json.loads(done.out)["version"] == 1
+    assert "MLflow: best is run r1\n" in done.err
+    bodies = {path: body for path, body, _ in Listening.asked}
+    assert {token for _, _, token in Listening.asked} == {"Bearer a-token"}
+    assert json.loads(bodies["mlflow/experiments/create"])["name"] == "ours"
+    assert json.loads(bodies["mlflow/runs/update"])["status"] == "FINISHED"
+    file = bodies.pop("mlflow-artifacts/artifacts/1/r1/artifacts/best.dspc.json")
+    assert file == (project / "compiled" / "best.dspc.json").read_text()
+    assert not any("writer" in body or "number 1" in body or "a title" in body for body in bodies.values())
 
 
 @needs_mlflow

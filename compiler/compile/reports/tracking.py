@@ -33,6 +33,7 @@ EXPERIMENT = "dspec"
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # it would tell its makers
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # where results are written, as JSON perhaps
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # of 120 s, eight times over: a server that is away would be waited for
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
@@ -94,7 +95,8 @@ def _metrics(result: Compiled) -> Iterator[tuple[str, float, int]]:
         if evaluation.baseline_score is not None:
             yield f"eval/{evaluation.name}/baseline", evaluation.baseline_score.score, 0
     for step in built.steps:
-        for place, candidate in enumerate(step.result.candidates):
+        # The best last: of a series, MLflow shows and compares the end.
+        for place, candidate in enumerate(reversed(step.result.candidates)):
             yield f"candidates/{step.name}", candidate.score, place
     yield "calls/needed", spent.calls, 0
     yield "calls/made", tally.calls, 0
@@ -176,9 +178,13 @@ def _settings() -> Generator[None]:
 def _told(error: Exception) -> str:
     """The first line, without the user and password of an address in it."""
     line = next(iter(str(error).splitlines()), "") or type(error).__name__
-    return re.sub(r"(?<=//)[^/\s@]*@", "", line)[:300]
+    return _cut(re.sub(r"(?<=//)[^/\s@]*@", "", line), 200)
 
 
 def _text(value: JsonValue) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return _cut(text, _LONGEST)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
