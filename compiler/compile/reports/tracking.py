@@ -177,7 +177,7 @@ def _settings() -> Generator[None]:
 
 def _told(error: Exception) -> str:
     """The first line, without the user and password of an address in it."""
-    line = next(iter(str(error).splitlines()), "") or type(error).__name__
+    line = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
     return _cut(re.sub(r"(?<=//)[^/\s@]*@", "", line), 200)
 
 
