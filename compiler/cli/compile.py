@@ -16,7 +16,7 @@ from .completing import names_of
 from .confirming import Stake, YesOption, confirm, somebody_answers
 from .console import Exit, exit_code, fail, print_error, print_json, stdout
 from .locking import LockedOption
-from .observing import EventsOption, SpansOption, observing
+from .observing import EventsOption, SpansOption, TrackedOption, observing
 from .options import EngineOption, ThreadsOption, TransportChoice, TransportOption, WorkersOption
 from .sources import SourceArgument
 
@@ -55,6 +55,7 @@ def compile_command(
     locked: LockedOption = False,
     events: EventsOption = None,
     otel: SpansOption = False,
+    mlflow: TrackedOption = False,
     yes: YesOption = False,
     json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
 ) -> None:
@@ -68,6 +69,10 @@ def compile_command(
     from .session import open_workers
     from .sources import checked, none_of_its_own, own, pick
 
+    if mlflow:
+        from ..compile.reports.tracking import require_mlflow
+
+        require_mlflow()
     analysis, project = checked(path, lambda project: compile_needs(project, names or own(project.optimizes)))
     if not project.optimizes:
         fail(f"{path} declares no optimize block", help="`dspc init` shows one")
@@ -102,6 +107,7 @@ def compile_command(
     # A plan that is held to was looked at before.
     if not yes and planned is None and somebody_answers():
         confirm(_stakes(path, prepared, jobs, threads))
+    rows = {job.name: _rows(prepared, job.name) for job in jobs} if mlflow else {}
     with observing(events, otel) as observers:
         results = asyncio.run(
             compile_all(
@@ -122,10 +128,29 @@ def compile_command(
     else:
         for result in results:
             written.draw_compiled(stdout(), result)
+    if mlflow and results:
+        _log_runs(results, path.name, rows)
     done = {result.job.name for result in results}
     left = [job.name for job in jobs if job.name not in done]
     for result in results:
         finish(result, [name for name in left if result.job.name in prepared.project.needed(name)])
+
+
+def _rows(prepared: Prepared, name: str) -> tuple[int, int]:
+    resolved = prepared.resolved(name)
+    return len(resolved.train), len(resolved.val)
+
+
+def _log_runs(results: Sequence[Compiled], file: str, rows: dict[str, tuple[int, int]]) -> None:
+    from ..compile.reports.tracking import log_runs, tracked
+    from .observing import warn
+
+    runs = [
+        tracked(result, file, train=train, val=val)
+        for result in results
+        for train, val in [rows[result.job.name]]
+    ]
+    log_runs(runs, warn)
 
 
 def _stakes(path: Path, prepared: Prepared, jobs: Sequence[Job], threads: int) -> list[Stake]:

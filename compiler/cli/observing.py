@@ -1,4 +1,4 @@
-"""`--events` and `--otel`: who else listens while a command runs."""
+"""`--events`, `--otel` and `--mlflow`: who else hears of a command."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ SpansOption = Annotated[
     bool,
     typer.Option("--otel", help="OpenTelemetry spans of steps, model calls and tool calls (GenAI names)."),
 ]
+TrackedOption = Annotated[
+    bool,
+    typer.Option("--mlflow", help="Log each compile as a run of MLflow, where MLFLOW_TRACKING_URI says."),
+]
 
 
 @contextmanager
@@ -40,7 +44,7 @@ def observing(events: Path | None, otel: bool) -> Generator[list[Observer]]:
             from .console import Exit, fail
 
             try:
-                observers.append(stack.enter_context(event_log(events, say=_warn)))
+                observers.append(stack.enter_context(event_log(events, say=warn)))
             except ConfigurationError as error:  # no fault of the machine: another file was to be named
                 fail(error.message, help=error.help, code=Exit.USAGE)
         if otel:
@@ -50,7 +54,8 @@ def observing(events: Path | None, otel: bool) -> Generator[list[Observer]]:
         yield observers
 
 
-def _warn(what: str) -> None:
+def warn(what: str) -> None:
+    """A line on standard error, as text."""
     from .console import stderr
 
     stderr().print(what, markup=False)

@@ -106,7 +106,7 @@ def run(
 def _tell(name: str, steps: Sequence[TraceStep], began: int, *, trace: bool, json: bool, otel: bool) -> None:
     """The record of the run to whoever asked for it, also of one that failed: spans, and standard error."""
     if otel:
-        from ..evaluate.spans import default_tracer, trace_spans
+        from dspec.runtime.running.spans import default_tracer, trace_spans
 
         trace_spans(name, steps, default_tracer(), began=began, ended=time.time_ns())
     if trace:

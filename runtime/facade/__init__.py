@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dspec.runtime.running.recording.recorder import RecordCounts
     from dspec.runtime.running.recording.settings import RecordSettings
     from dspec.runtime.running.records import CallRecord
+    from dspec.runtime.running.spans import call_spans
     from dspec.runtime.running.streaming import FieldValue, StreamEvent, TextPiece, Withdrawn
     from dspec.runtime.running.streams import AnswerStream, AsyncAnswerStream
 
@@ -47,6 +48,7 @@ __all__ = [
     "TypedPrediction",
     "Withdrawn",
     "__version__",
+    "call_spans",
     "errors",
     "load",
 ]
@@ -59,6 +61,7 @@ _RUNNING = {
     "recording.recorder": ("RecordCounts",),
     "recording.settings": ("RecordSettings",),
     "records": ("CallRecord",),
+    "spans": ("call_spans",),
     "streaming": ("FieldValue", "StreamEvent", "TextPiece", "Withdrawn"),
     "streams": ("AsyncAnswerStream", "AnswerStream"),
 }

@@ -23,9 +23,10 @@ from dspec.compiler.cli.observing import observing
 from dspec.compiler.evaluate.counts import Calls, Range
 from dspec.compiler.evaluate.eventlog import Observer, both, calls, event_log
 from dspec.compiler.evaluate.events import Event, RowScored, StepFinished, StepStarted
-from dspec.compiler.evaluate.spans import NAMES, spans
+from dspec.compiler.evaluate.spans import spans
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.engine import CallEvent, ToolEvent
+from dspec.runtime.running.spans import NAMES
 from dspec.runtime.schema.program import LM
 from dspec.runtime.schema.usage import Usage
 

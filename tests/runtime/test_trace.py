@@ -17,12 +17,12 @@ from programs import Told, binary, call, chat, const, fields, module, question, 
 from server import FakeServer
 
 from dspec.compiler.cli.tracing import draw_trace
-from dspec.compiler.evaluate.spans import trace_spans
 from dspec.runtime.errors import DspecError, ParseError, Refused, TimedOut, ToolFailed, Unavailable
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.models.protocol import Request
 from dspec.runtime.running.execute import run
+from dspec.runtime.running.spans import trace_spans
 from dspec.runtime.schema.ensemble import Ensemble, First
 from dspec.runtime.schema.program import LM, CallStep, EachStep, NestedSteps, Program, Reward, Tool, ToolStep
 from dspec.runtime.schema.trace import TraceStep, as_json
