@@ -158,7 +158,7 @@ async def test_requests_that_fail_and_are_billed_stay_within_the_second_maximum(
             return billable(NoAnswer("nothing"), Usage(usage.input_tokens, PRICED.max_tokens or 0))
         return answer
 
-    monkeypatch.setattr("dspec.runtime.models.limits.Backoff.seconds", lambda *_: 0.0, raising=False)
+    monkeypatch.setattr("dspec.runtime.models.limits.Backoff.delay", lambda *_: 0.0)
     _, _, tally = await compiled(monkeypatch, tmp_path, made, late)  # pyright: ignore[reportArgumentType]
     assert tally.spoiled == PRICED.retry * tally.calls
     within(tally, planned.failing)
