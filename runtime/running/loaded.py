@@ -457,11 +457,12 @@ class CallableProgram(Generic[Inputs, ResultT, PartialT]):
 
         def each() -> Iterator[Row]:
             for inputs in rows:
-                if type(inputs) is dict and way.takes_as_texts(inputs):
-                    row = cast("Row", dict(inputs))
+                named = cast("Mapping[str, Given]", inputs)
+                if type(inputs) is dict and way.takes_as_texts(named):
+                    row = cast("Row", dict(named))
                 else:
                     try:
-                        row, _ = brought(self.inputs, cast("Mapping[str, Given]", inputs))
+                        row, _ = brought(self.inputs, named)
                     except DspecError:
                         return
                 given.append(row)
