@@ -31,7 +31,15 @@ from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.compact import compact
 from dspec.runtime.models.endpoints import address
 from dspec.runtime.models.prices import price
-from dspec.runtime.models.upgrades import UNREADABLE, ForeignFile, NewerSchema, Step, tables, upgrade
+from dspec.runtime.models.upgrades import (
+    UNREADABLE,
+    ForeignFile,
+    NewerSchema,
+    Step,
+    tables,
+    upgrade,
+    write_ahead,
+)
 from dspec.runtime.schema.program import Program, digest, reached
 from dspec.runtime.schema.trace import Row, TraceStep
 from dspec.runtime.schema.types import JsonValue
@@ -43,6 +51,8 @@ _BATCH = 500
 """Keys in one SELECT: below SQLite's smallest limit on variables, 999."""
 _PENDING = 1_024
 """Runs held back before they are written in one transaction."""
+_BUSY_SECONDS = 5.0
+"""Others that hold the file are waited for so long."""
 
 UNREAD = "ParseError"
 """The error of runs whose model's answer could not be read."""
@@ -377,9 +387,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         raise ConfigurationError(
             f"the folder {path.parent} does not exist", help="create it, or choose another state folder"
         )
-    database = sqlite3.connect(path, timeout=5.0)
+    database = sqlite3.connect(path, timeout=_BUSY_SECONDS)
     try:
-        database.execute("PRAGMA journal_mode=WAL")
+        write_ahead(database, _BUSY_SECONDS)
         # The store may lose its last moments in a power cut, never its consistency.
         database.execute("PRAGMA synchronous=NORMAL")
         upgrade(database, STEPS)
