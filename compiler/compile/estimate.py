@@ -42,8 +42,9 @@ from ..optimizers.proposing.showing import MAX_CHARACTERS, MAX_ROWS
 from ..optimizers.training.results import untuned_name
 from ..optimizers.training.table import TRAINERS, trainer_named
 from . import sizes, walks
+from .rulers import BYTES_WRITTEN, Likely, Load, Most, dearest
 from .sizes import Sized
-from .walks import ASKED_AGAIN, BYTES_WRITTEN, Laden, Likely, Load, Most
+from .walks import ASKED_AGAIN, Laden
 
 SAMPLE_ROWS = 20
 """Rows whose labels say how long answers are."""
@@ -278,7 +279,7 @@ class Reckoning:
         count = math.ceil(calls.most / max(1, per_run))
         longest = _larger_of(self.train.longest, self.val.longest)
         loads = [self._run(growth.most(program), self._most, longest)[0] for program, growth in candidates]
-        self._bounds.add(walks.dearest(loads), count)
+        self._bounds.add(dearest(loads), count)
         program, growth = candidates[0]
         one, _ = self._run(growth.likely(program), self._likely, self.val.mean())
         self._guess(purpose, one.times(count), calls)

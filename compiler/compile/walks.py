@@ -1,22 +1,16 @@
-"""Walks a program as its runs go, and bounds what their calls take: how many bytes a prompt holds, from those of a row.
+"""Walks a program as its runs go, and adds up what their calls take: how many bytes a prompt holds, from those of a row.
 
-Nobody knows a model's tokens before it is asked, but no token of a text is less than a byte of it. So a prompt has at most
-as many tokens as bytes, and an answer `max_tokens`. What models wrote comes back in later prompts: as `BYTES_WRITTEN` bytes a
-token, which holds for one tokenizer, whose count of a text is the same wherever it stands, and for others that are no
-more than so many times as fine. What a tool gives is bounded by its `max_result`, or by the largest rows of the file it
-searches; what expressions make, by what goes in (`sizes`).
-
-One walk serves two rulers: `Most`, which bounds, and `Likely`, which guesses. Since sizes grow ever faster with those of the
-row, a sum over rows is at most the walk of all their sizes together and the walks of nothing for the others.
+What expressions make is bounded by what goes in (`sizes`); what calls take and give, a ruler says (`rulers`), one walk serving
+both. Since sizes grow ever faster with those of the row, a sum over rows is at most the walk of all their sizes together and the
+walks of nothing for the others.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import nlargest
 from types import MappingProxyType
-from typing import Protocol
 
 from msgspec import Struct, field
 
@@ -44,233 +38,28 @@ from dspec.runtime.schema.program import (
     RepeatStep,
     RunStep,
     Step,
-    Tool,
     ToolStep,
     ValueStep,
     reached_from,
     walked,
 )
 from dspec.runtime.schema.trace import CODE
-from dspec.runtime.schema.types import JsonValue, OneOf, OneOfNumbers, OptionalOf, Row, Scalar, Type
+from dspec.runtime.schema.types import JsonValue, Row
 from dspec.runtime.values.media import dearness, is_history, medium_kind
 
+from .rulers import BYTES_WRITTEN, Load, Ruler
 from .sizes import RowSizes, Sized, Sizes, bytes_of, longer, plus, scaled, size_of, whole
 
-BYTES_WRITTEN = 4
-"""Of a token that a model wrote, at most, where it is read again."""
-NO_LIMIT = 1024
-"""Tokens of an answer in later prompts where its model has no `max_tokens`: then there is no bound, and it is said."""
 ASKED_AGAIN = 400
 """Bytes of a request to mend an answer, and of what it says of each output, at most."""
 _MARGIN = 64
 """Bytes around a value: the header of its section, its name in an object."""
 _TOOL_TOLD = 400
-_RAN = 300
-"""Bytes that a piece of code is guessed to give."""
-
-
-class Taken(Struct):
-    """By one model: requests that may be billed, and tokens."""
-
-    requests: float = 0
-    inputs: float = 0
-    outputs: float = 0
-
-
-class Load(Struct):
-    """What a run takes, or several. `written` is all that its calls were shown and answered, in bytes; `largest` the
-    inputs of each predictor's longest call."""
-
-    taken: dict[LM, Taken] = field(default_factory=dict[LM, Taken])
-    written: float = 0
-    largest: dict[str, int] = field(default_factory=dict[str, int])
-
-    def take(self, lm: LM, requests: float, inputs: float, outputs: float) -> None:
-        own = self.taken.setdefault(lm, Taken())
-        own.requests += requests
-        own.inputs += inputs
-        own.outputs += outputs
-
-    def add(self, other: Load, times: float = 1) -> None:
-        for lm, one in other.taken.items():
-            self.take(lm, times * one.requests, times * one.inputs, times * one.outputs)
-        self.written += times * other.written
-        for address, size in other.largest.items():
-            self.largest[address] = max(size, self.largest.get(address, 0))
-
-    def times(self, times: float) -> Load:
-        made = Load()
-        made.add(self, times)
-        return made
-
-
-def dearest(loads: Sequence[Load]) -> Load:
-    """No less than any of them."""
-    made = Load()
-    for load in loads:
-        for lm, one in load.taken.items():
-            own = made.taken.setdefault(lm, Taken())
-            own.requests = max(own.requests, one.requests)
-            own.inputs = max(own.inputs, one.inputs)
-            own.outputs = max(own.outputs, one.outputs)
-        made.written = max(made.written, load.written)
-        made.add(Load(largest=load.largest))
-    return made
-
-
-def mean(loads: Sequence[Load]) -> Load:
-    made = Load()
-    for load in loads:
-        made.add(load, 1 / len(loads))
-    return made
-
-
-class Ruler(Protocol):
-    """How what nobody knows yet is measured."""
-
-    def count(self, times: Times) -> float: ...
-
-    def either(self, loads: Sequence[Load]) -> Load: ...
-
-    def answer(self, predictor: Predictor, lm: LM) -> int:
-        """Tokens of an answer."""
-        ...
-
-    def written(self, field: FieldSpec, predictor: Predictor, lm: LM) -> int:
-        """Bytes of one output where it is read again."""
-        ...
-
-    def result(self, tool: Tool) -> int:
-        """Bytes that a tool gives."""
-        ...
-
-    def ran(self, most: int) -> int:
-        """Bytes that a later prompt is shown of one running of code, which is `most` at most."""
-        ...
-
-    def share(self) -> float:
-        """Of what a module has made by the end, how much the mean call of it is shown."""
-        ...
-
-    def call(
-        self, load: Load, lms: Sequence[LM], prompt: float, answer: int, asked: int, objection: int
-    ) -> None:
-        """One call, of a model and those that it falls back to, which may be asked so many times; what is wrong with an
-        answer takes so many bytes."""
-        ...
-
-
-ToolBytes = Callable[[Tool], int | None]
-
-
-class Most:
-    """Bounds. `open` are the models whose answers have no bound."""
-
-    def __init__(self, tools: ToolBytes = lambda tool: None) -> None:
-        self.open: set[str] = set()
-        self._tools = tools
-
-    def count(self, times: Times) -> float:
-        return times.most
-
-    def either(self, loads: Sequence[Load]) -> Load:
-        return dearest(loads)
-
-    def answer(self, predictor: Predictor, lm: LM) -> int:
-        return self.limit(lm)
-
-    def limit(self, lm: LM) -> int:
-        if lm.max_tokens is None:
-            self.open.add(lm.name)
-        return lm.max_tokens or NO_LIMIT
-
-    def written(self, field: FieldSpec, predictor: Predictor, lm: LM) -> int:
-        closed = _closed(field.type)
-        return BYTES_WRITTEN * self.limit(lm) + 2 if closed is None else closed
-
-    def result(self, tool: Tool) -> int:
-        allowed = 4 * tool.max_result
-        known = self._tools(tool)
-        return allowed if known is None else min(allowed, known)
-
-    def ran(self, most: int) -> int:
-        return most
-
-    def share(self) -> float:
-        return 2.0  # what is text in an object of an object is escaped twice
-
-    def call(
-        self, load: Load, lms: Sequence[LM], prompt: float, answer: int, asked: int, objection: int
-    ) -> None:
-        """Each asking holds all those before; one that is asked of two servers at once may be billed twice."""
-        # What is asked again holds every answer so far and what was wrong with it.
-        more = BYTES_WRITTEN * answer + objection + 2 * FRAME
-        inputs = asked * prompt + more * asked * (asked - 1) / 2
-        for lm in lms:
-            billed = 2 if lm.hedge else 1
-            load.take(lm, billed * asked, billed * inputs, billed * asked * answer)
 
 
 def _blank(field: FieldSpec) -> JsonValue:
     """A value that takes no room in a prompt."""
     return [] if is_history(field.type) else ""
-
-
-def _closed(kind: Type) -> int | None:
-    """Bytes of a value of which there are only so many; None of any other."""
-    match kind:
-        case OneOf(values=values):
-            return max((bytes_of(one) for one in values), default=2)
-        case OneOfNumbers(values=numbers):
-            return max((len(str(one)) for one in numbers), default=2)
-        case Scalar(name="bool"):
-            return 5
-        case OptionalOf(item=item):
-            size = _closed(item)
-            return None if size is None else max(size, 4)
-        case _:
-            return None
-
-
-class Likely:
-    """Guesses: four bytes a token, answers as long as labels are, the mean of every range."""
-
-    def __init__(
-        self, answered: Callable[[FieldSpec], int], tools: ToolBytes = lambda tool: None, given: int = 1_500
-    ) -> None:
-        self._answered = answered
-        self._tools = tools
-        self._given = given
-
-    def count(self, times: Times) -> float:
-        return (times.least + times.most) / 2
-
-    def either(self, loads: Sequence[Load]) -> Load:
-        return mean(loads)
-
-    def answer(self, predictor: Predictor, lm: LM) -> int:
-        tokens = sum(
-            self._answered(one) + math.ceil((len(one.name) + 12) / 4) for one in predictor.signature.outputs
-        )
-        return tokens if lm.max_tokens is None else min(tokens, lm.max_tokens)
-
-    def written(self, field: FieldSpec, predictor: Predictor, lm: LM) -> int:
-        return 4 * self._answered(field)
-
-    def result(self, tool: Tool) -> int:
-        known = self._tools(tool)
-        return min(tool.max_result, self._given if known is None else known)
-
-    def ran(self, most: int) -> int:
-        return min(most, _RAN)
-
-    def share(self) -> float:
-        return 0.5
-
-    def call(
-        self, load: Load, lms: Sequence[LM], prompt: float, answer: int, asked: int, objection: int
-    ) -> None:
-        load.take(lms[0], 1, prompt / 4, answer)
 
 
 def askings(program: Program) -> int:

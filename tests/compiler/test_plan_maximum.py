@@ -23,8 +23,9 @@ from two_steps import free, in_two_steps, said
 from dspec.compiler import ir
 from dspec.compiler.compile.affording import shortfalls
 from dspec.compiler.compile.estimate import Bill, seen
+from dspec.compiler.compile.rulers import Most
 from dspec.compiler.compile.sizes import bytes_of
-from dspec.compiler.compile.walks import Most, Walk
+from dspec.compiler.compile.walks import Walk
 from dspec.compiler.optimizers.base import Spec
 from dspec.compiler.optimizers.table import SPECS
 from dspec.runtime.adapters import adapter, extraction
