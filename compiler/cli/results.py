@@ -30,7 +30,7 @@ from ..evaluate.statistics import Paired
 if TYPE_CHECKING:
     from dspec.runtime.models.engine import Tally
 
-    from ..compile.build import Built
+    from ..compile.built import Built
     from ..compile.offers import Chosen, ScoredProgram
     from ..compile.pipeline import Compiled
     from ..compile.selection import LastWord

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from msgspec import Struct
@@ -36,19 +36,19 @@ from ..evaluate.evaluation import Evaluation, Evaluator
 from ..evaluate.events import CandidateScored, Held, Report, StepFinished, StepStarted, silent
 from ..evaluate.meter import Account, Execute, metered
 from ..evaluate.outcomes import Candidate
-from ..evaluate.shares import leaves_something, perfect, said_perfect
-from ..evaluate.statistics import Paired
+from ..evaluate.shares import leaves_something, perfect
 from ..evaluate.store import Store
 from ..evaluate.streams import stream
 from ..evaluate.tasks import Halt, together
 from ..optimizers.base import Context, OptimizerError, Options, PromptModel, Spec, StepResult
 from ..optimizers.compat.students import as_dspy
 from ..optimizers.compat.table import run_of
-from ..optimizers.demos import shown_rows
 from ..optimizers.frozen import thaw, thawed
 from ..optimizers.ranking import chosen_from
 from ..optimizers.texts import prompt_tokens
 from ..optimizers.training.service import Training
+from . import remarks
+from .built import Built, Status, StepOutcome
 from .chain import (
     finalists_of,
     members_of,
@@ -63,101 +63,19 @@ from .chain import (
 )
 from .enough import affordable, looks
 from .evals import scored
-from .offers import Chosen, ScoredProgram, front, unit_of
-from .plan import Plan, StepPlan
+from .offers import Chosen, ScoredProgram
+from .plan import Plan
 from .prepared import Prepared, Resolved
 from .provenance import as_evaluation, provenance
 from .selection import LastWord, last_word
 from .weighing import cheapest, kept_candidates, unweighed, wants_weighing, weighed
 
-Status = Literal["complete", "budget", "stopped"]
-
-SHOWN_DESCRIPTION = 200
-"""Characters of a tool's description that a note shows."""
 WIDTH = 256
 """How many runs a compile keeps at work, if the engine does not ask for more.
 
 It is far wider than the engine's places. A compile that kept only as many runs as there are places would start attempts
 ahead of time in the order in which places become free, which depends on how fast answers come.
 """
-
-
-SETTLED = (
-    "before any step: nothing can score more, so no step ran, and the program is the one it started from"
-)
-"""The end of the note of a compile whose baseline is perfect."""
-
-
-class StepOutcome(Struct, frozen=True):
-    """One step that ran: calls `planned`, and what it `spent` beyond the steps before it."""
-
-    name: str
-    optimizer: str
-    planned: StepPlan
-    spent: Account
-    result: StepResult
-    verdict: LastWord | None = None
-    """Its result against what it was given, on the rows that it compared on; None where it did not score both."""
-    saves: bool = False
-    """Whether it is judged by what it saves (`Spec.saves`)."""
-
-    @property
-    def said(self) -> str | None:
-        """In a clause, what the verdict is."""
-        if self.verdict is None or not self.saves:
-            return self.verdict and self.verdict.said
-        pair = self.verdict.comparison
-        return (
-            f"judged by what it saves; the score is {100 * pair.difference:+.1f} beside what it was given "
-            f"({100 * pair.low:+.1f} to {100 * pair.high:+.1f})"
-        )
-
-
-class Built(Struct, frozen=True):
-    """A compile's result. `final` is None when the budget ended before the last scoring, and both scores are None
-    where none were asked for.
-
-    `verdict` compares what the steps made with the program they started from, on the rows both were scored
-    on; where it shows no real improvement, the artifact holds the latter (`selection`), and `final` is its score.
-    """
-
-    artifact: Artifact
-    status: Status
-    plan: Plan
-    steps: tuple[StepOutcome, ...]
-    spent: Account
-    baseline: Evaluation | None
-    final: Evaluation | None
-    verdict: LastWord | None
-    notes: tuple[str, ...]
-    offers: tuple[ScoredProgram, ...] = ()
-    """Every program that was scored on all rows, with what an answer of it takes, as far as that was wanted."""
-    chosen: Chosen | None = None
-    """The cheapest of them, where the block says what to minimize; its offer is the result, if there is one."""
-    corrected: float | None = None
-    """The score of `final` without the luck of having been chosen by it; None where there is no such luck."""
-
-    @property
-    def comparison(self) -> Paired | None:
-        """What the steps made against the start."""
-        return None if self.verdict is None else self.verdict.comparison
-
-    @property
-    def front(self) -> list[ScoredProgram]:
-        """The offers that no other beats in both score and cost, the cheapest first."""
-        unit = self.chosen.unit if self.chosen is not None else unit_of(self.offers)
-        return front(self.offers, unit)
-
-    @property
-    def missed(self) -> bool:
-        """Whether it was to give the cheapest program that reaches a gate, and none does for certain."""
-        return self.chosen is not None and self.chosen.offer is None
-
-    @property
-    def ended(self) -> bool:
-        """Whether it took less than planned since nothing can be better than what was found, or was there before."""
-        settled = self.status == "complete" and not self.steps
-        return settled or any(step.result.ended for step in self.steps)
 
 
 async def run_steps(
@@ -296,7 +214,7 @@ class Ran:
         self._scored.set()
         if self._baseline is not None and perfect(self._baseline.scores) and not self._unended:
             self._settled, self._final = True, self._baseline
-            self._notes.append(self._said_settled(self._baseline))
+            self._notes.append(remarks.settled(self._baseline.scores))
             return
         await self._step(first, early or first.work())
         for index in range(1, len(steps)):
@@ -617,10 +535,11 @@ class Ran:
         self._chosen = self._cheapest()
         verdict = self._judged()
         corrected = self._corrected(verdict)
-        self._notes += self._seen()
-        self._notes += self._described()
-        self._notes += self._asking()
-        zeros = (*self._zeros(), *self._evaluator.tools.told())
+        if not self._unscored:
+            self._notes += remarks.seen(self._resolved, self._emitted)
+        self._notes += remarks.described(self._resolved.student, self._emitted)
+        self._notes += remarks.asking(self._project, self._resolved.optimize, self._emitted)
+        zeros = (*remarks.zeros(self._evaluator), *self._evaluator.tools.told())
         self._notes += (f"{note}; for example: {reason}" for note, reason in zeros)
         return Built(
             artifact=self._artifact(corrected),
@@ -644,58 +563,6 @@ class Ran:
         if self._emitted == self._resolved.student or verdict.comparison.difference <= 0:
             return None
         return round(max(0.0, self._final.score - verdict.worth.luck), 6)
-
-    def _seen(self) -> Iterator[str]:
-        """What a reader must know of a score on rows that the program has seen."""
-        resolved = self._resolved
-        if self._unscored:
-            return
-        shown = shown_rows(self._emitted, resolved.raced)
-        if resolved.optimize.val is not None:
-            if shown:
-                yield f"{plural(shown, 'row')} of val {'is' if shown == 1 else 'are'} in the prompt of the result"
-            return
-        said = (
-            f", {shown} of which {'is' if shown == 1 else 'are'} in the prompt of the result" if shown else ""
-        )
-        if any(one.neighbours is not None for one in programs(self._emitted)):
-            said += ", each asked about without its own demos in the index"
-        yield f"no val: these are scores on training rows{said}; they do not tell how it does on new rows"
-
-    def _described(self) -> Iterator[str]:
-        """What an agent is told of its tools now, where that is something else than before."""
-        before = self._resolved.student.tools
-        now = [tool for one in programs(self._emitted) for tool in one.tools.values()]
-        for tool in dict.fromkeys((one.name, one.description) for one in now):
-            name, description = tool
-            if name in before and description != before[name].description:
-                yield f"`{name}` is described as {_shown(description)}; it was {_shown(before[name].description)}"
-
-    def _asking(self) -> Iterator[str]:
-        """Which of the block's models each predictor asks now."""
-        optimize, emitted = self._resolved.optimize, self._emitted
-        if not optimize.lms or not isinstance(emitted, Program):
-            return
-        named = self._project.open_in(optimize.program)
-        asked = [
-            f"`{address}` asks `{one.lm}`" for address, one in emitted.predictors.items() if address in named
-        ]
-        if asked:
-            yield f"of {' and '.join(f'`{name}`' for name in optimize.lms)}: {', '.join(asked)}"
-
-    def _zeros(self) -> Iterator[tuple[str, str]]:
-        """What a reader must know of scores that hold zeros for failures, each with an example, which is not for
-        artifacts: it names the endpoint, or holds what a row holds."""
-        unanswered, failed = self._evaluator.unanswered, self._evaluator.failed
-        if unanswered:
-            reasons = (run.error[1] for run in unanswered.values() if run.error is not None)
-            yield (
-                f"{plural(len(unanswered), 'run')} got no answer and scored 0, as `on_error` says",
-                min(reasons),
-            )
-        if failed:
-            count = plural(len(failed), "row")
-            yield f"the metric failed on {count}, which scored 0, as `on_error` says", failed[min(failed)]
 
     def _artifact(self, corrected: float | None) -> Artifact:
         resolved, optimize, metric = self._resolved, self._resolved.optimize, self._resolved.metric
@@ -723,13 +590,10 @@ class Ran:
             notes=tuple(self._notes)
             if self._status != "complete"
             else (
-                *((self._said_settled(final),) if self._settled and final is not None else ()),
-                *(note for note, _ in self._zeros()),
+                *((remarks.settled(final.scores),) if self._settled and final is not None else ()),
+                *(note for note, _ in remarks.zeros(self._evaluator)),
             ),
         )
-
-    def _said_settled(self, start: Evaluation) -> str:
-        return f"{said_perfect(start.scores)} {SETTLED}"
 
 
 def _verdict_on(given: Program, result: StepResult) -> LastWord | None:
@@ -753,12 +617,6 @@ def _with_notes(result: StepResult, context: Context) -> StepResult:
             f"the metric failed on {plural(len(failed), 'row')} of train, no demo among them; the first: {first}"
         )
     return replace(result, notes=(*result.notes, *dict.fromkeys(cut)))
-
-
-def _shown(description: str) -> str:
-    text = " ".join(description.split())
-    cut = text if len(text) <= SHOWN_DESCRIPTION else f"{text[:SHOWN_DESCRIPTION]} …"
-    return f'"{cut}"' if cut else "nothing"
 
 
 def _progress(step: str, report: Report) -> Callable[[str, float | None], None]:

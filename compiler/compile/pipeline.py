@@ -27,7 +27,8 @@ from ..evaluate.tasks import Halt
 from ..optimizers.training.service import Training
 from ..project.source import Source
 from ..project.state import state_place
-from .build import Built, run_steps
+from .build import run_steps
+from .built import Built
 from .changes import CompileRecord
 from .evals import EvalResult, Walls, evaluate_each
 from .freshness import result_in

@@ -36,7 +36,7 @@ from scripted import (
 from virtual import elapsed
 
 from dspec.compiler import ir
-from dspec.compiler.compile.build import Built
+from dspec.compiler.compile.built import Built
 from dspec.compiler.compile.evals import Walls, evaluate_each
 from dspec.compiler.data import Example
 from dspec.compiler.evaluate.budget import Wall

@@ -22,7 +22,7 @@ from scripted import (
 )
 
 from dspec.compiler import ir
-from dspec.compiler.compile.build import Built
+from dspec.compiler.compile.built import Built
 from dspec.compiler.compile.evals import GateError, GateResult
 from dspec.compiler.evaluate.events import (
     CandidateScored,

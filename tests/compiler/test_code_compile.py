@@ -12,7 +12,7 @@ from scripted import FAKE, Asked, group
 
 from dspec.compiler.check.analysis import Analysis, analyse
 from dspec.compiler.check.declarations import coding
-from dspec.compiler.compile.build import Built
+from dspec.compiler.compile.built import Built
 from dspec.runtime.application import load
 from dspec.runtime.artifact.artifact import artifact_text, read_artifact, write_artifact
 from dspec.runtime.errors import ConfigurationError

@@ -12,7 +12,7 @@ from scripted import FAKE, Script, classifier, jitter, learner, oracle, rows, sc
 
 from dspec.compiler import ir
 from dspec.compiler.check.analysis import analyse
-from dspec.compiler.compile.build import Built
+from dspec.compiler.compile.built import Built
 from dspec.compiler.evaluate.evaluation import Evaluation, Evaluator
 from dspec.compiler.evaluate.scoring import MetricError
 from dspec.compiler.evaluate.store import Store

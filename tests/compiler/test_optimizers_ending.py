@@ -13,7 +13,7 @@ from scripted import Asked, jitter, learner, oracle, wrong
 from stepping import step
 
 from dspec.compiler import ir
-from dspec.compiler.compile.build import SETTLED
+from dspec.compiler.compile.remarks import SETTLED
 from dspec.compiler.evaluate.shares import perfect
 from dspec.compiler.optimizers.table import SPECS
 from dspec.runtime.artifact.artifact import artifact_text

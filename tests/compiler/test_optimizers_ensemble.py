@@ -25,7 +25,7 @@ from scripted import (
 from stepping import step
 
 from dspec.compiler import ir
-from dspec.compiler.compile.build import Built
+from dspec.compiler.compile.built import Built
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.store import Store
 from dspec.compiler.optimizers.base import OptimizerError

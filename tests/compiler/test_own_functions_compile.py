@@ -13,7 +13,7 @@ from scripted import FAKE, Asked, group, jitter
 
 from dspec.compiler import ir
 from dspec.compiler.check.analysis import Analysis, analyse
-from dspec.compiler.compile.build import Built
+from dspec.compiler.compile.built import Built
 from dspec.runtime.artifact.artifact import artifact_text
 from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.running.strategies.offering import offered

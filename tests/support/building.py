@@ -13,7 +13,8 @@ from scripted import FAKE, Reply, Script, classifier, exact, scripted
 
 from dspec.compiler import ir
 from dspec.compiler.compile import evals, plan
-from dspec.compiler.compile.build import Built, run_steps
+from dspec.compiler.compile.build import run_steps
+from dspec.compiler.compile.built import Built
 from dspec.compiler.compile.prepared import Prepared
 from dspec.compiler.data.needs import compile_needs, eval_needs
 from dspec.compiler.evaluate.events import Report, silent

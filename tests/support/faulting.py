@@ -22,7 +22,7 @@ from dspc import DSPC, Result
 from server import FakeServer
 
 from dspec.compiler.check.analysis import analyse
-from dspec.compiler.compile.build import Built
+from dspec.compiler.compile.built import Built
 from dspec.compiler.evaluate.events import Report, silent
 from dspec.compiler.evaluate.store import Store
 from dspec.runtime.artifact.artifact import write_artifact

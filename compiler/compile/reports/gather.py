@@ -12,7 +12,7 @@ from dspec.runtime.schema.usage import Spent, pico
 from ... import ir
 from ...diagnostics.wording import plural
 from ...evaluate.statistics import paired
-from ..build import Built, StepOutcome
+from ..built import Built, StepOutcome
 from ..evals import scored
 from ..prepared import Prepared, Resolved, spell_rows
 from ..provenance import as_evaluation

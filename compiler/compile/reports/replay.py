@@ -16,7 +16,8 @@ from dspec.runtime.schema.usage import Spent
 
 from ...evaluate.events import CandidateScored, Event
 from ...evaluate.outcomes import Candidate
-from ..build import Built, run_steps
+from ..build import run_steps
+from ..built import Built
 from ..plan import plan
 from ..prepared import Prepared
 from ..provenance import recipe
