@@ -19,7 +19,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -40,11 +40,12 @@ from ..schema.types import Row
 from ..schema.usage import Spent, Usage
 from . import lanes, prices
 from .calls import CallEvent, Completion, EngineEvent, EventKind, Purse, Reservation, Source, Tally, ToolEvent
-from .endpoints import Endpoint, Kind, address, resolve
+from .endpoints import Endpoint
 from .hedging import first_answer
-from .lanes import Lane, Learned, remembered_by, shared_by
+from .lanes import Lane
 from .ledger import Ledger
-from .limits import FURTHER, PATIENCE, Admission, Backoff, RateWindow, Stragglers
+from .limits import FURTHER, PATIENCE, Backoff
+from .pool import BATCHED, LanePool, Senders
 from .protocol import (
     Answer,
     Answering,
@@ -54,10 +55,9 @@ from .protocol import (
     ToolAnswer,
     Tools,
     ToolUse,
-    Transport,
     key_of,
 )
-from .transports import Mode, choose, open_batches, open_transport
+from .transports import Mode
 from .transports.answers import STREAMED, estimate_request
 
 __all__ = ["CallEvent", "Completion", "Engine", "EngineEvent", "Tally", "ToolEvent"]
@@ -66,29 +66,10 @@ Complete = Callable[[Request], Awaitable[Completion]]
 """Whoever answers a request."""
 
 
-class Senders(Protocol):
-    """Who makes the attempts where that is not this process."""
-
-    async def connect(self, endpoint: Endpoint, kind: Kind) -> Transport:
-        """A way to the endpoint. Its attempts raise WorkerLost where who made them is gone."""
-        ...
-
-    async def ready(self) -> None:
-        """Comes back when there is somebody to make one: a wait that is no part of an attempt's time. Raises
-        ConfigurationError where nobody will be."""
-        ...
-
-
 _LOG = logging.getLogger("dspec")
 _HITS_BETWEEN_YIELDS = 64
-BATCHED = 10_000
-"""Calls that may be out at once where the provider answers them in batches."""
 _UNKEPT = 30.0
 """Seconds for which nothing is asked once an answer could not be kept."""
-
-
-_Way = tuple[Endpoint, bool]
-"""An endpoint, and whether it is asked by its batch API."""
 
 
 class _Flight(Struct, eq=False):
@@ -143,25 +124,21 @@ class Engine:
         self.tally = Tally()
         self.threads = threads
         self._ledger = ledger
-        self._mode: Mode = transport
         self._tools = tools
-        self._keys = keys
-        """Gives a model's key as it is asked, where it is not in the environment."""
         self._senders = senders
         self._on_event = on_event
         self._note = on_note
         """Told once of what the engine does otherwise than the file says."""
-        self._backoff = backoff or Backoff()
         self._places = asyncio.Semaphore(threads)
         self._flights: dict[bytes, _Flight] = {}
-        self._lanes: dict[tuple[object, ...], asyncio.Future[Lane]] = {}
-        self._gates: dict[_Way, Admission] = {}
-        self._transports: dict[_Way, Transport] = {}
-        self._learned: dict[tuple[Endpoint, str], Learned] = {}
-        """What models were found not to take."""
-        self._retired: list[Transport] = []
-        """With keys that are no longer given, until their calls are over."""
-        self._closing: set[asyncio.Future[None]] = set()
+        self._lanes = LanePool(
+            threads,
+            ledger=ledger,
+            transport=transport,
+            backoff=backoff or Backoff(),
+            keys=keys,
+            senders=senders,
+        )
         self._unreported: set[Endpoint] = set()
         """Those that did not say what an answer took."""
         self._stopped = False
@@ -243,8 +220,7 @@ class Engine:
         for _ in range(threads - self.threads):
             self._places.release()
         self.threads = max(threads, self.threads)
-        for gate in self._gates.values():
-            gate.widen(threads)
+        self._lanes.widen(threads)
 
     def at_once(self, lms: Iterable[LM]) -> int:
         """How many calls of these models are worth having out together."""
@@ -329,18 +305,11 @@ class Engine:
         The ledger stays open: it belongs to whoever opened it.
         """
         self._stopped = True
-        pending: list[asyncio.Future[Any]] = [
-            *(flight.task for flight in self._flights.values()),
-            *self._lanes.values(),
-        ]
-        for future in pending:
-            future.cancel()
+        pending = [flight.task for flight in self._flights.values()]
+        for task in pending:
+            task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
-        transports = [*self._transports.values(), *self._retired]
-        self._transports, self._retired = {}, []
-        self._lanes = {}
-        for transport in transports:
-            await transport.aclose()
+        await self._lanes.aclose()
 
     def _start(self, key: bytes, request: Request, purse: Purse | None, urgent: bool) -> _Flight:
         if self._stopped:
@@ -359,7 +328,7 @@ class Engine:
 
     async def _call(self, key: bytes, request: Request, purse: Purse | None) -> Answer:
         """Attempts until there is an answer or no hope."""
-        lane = await self._lane(request.lm)
+        lane = await self._lanes.lane_of(request.lm)
         flight = self._flights[key]
         loop = asyncio.get_running_loop()
         failures, answered = 0, lane.gate.answered
@@ -372,7 +341,7 @@ class Engine:
                 try:
                     number, units = await self._enter(lane, request, again=again, urgent=urgent)
                 except Unauthorized:
-                    self._forget(lane)
+                    self._lanes.forget(lane)
                     raise
                 began = loop.time()
                 try:
@@ -514,7 +483,7 @@ class Engine:
         problem = lane.described(error, lm, failures)
         if isinstance(error, Unauthorized):
             lane.gate.close(problem)
-            self._forget(lane)
+            self._lanes.forget(lane)
         # An endpoint that answers others fails by chance. Not so an empty answer, or one that nobody had the time for.
         by_chance = others and not isinstance(error, NoAnswer | TimedOut)
         most = lm.retry + (FURTHER if lm.insists and by_chance else 0)
@@ -658,90 +627,6 @@ class Engine:
         if lane.parallel is not None:
             lane.parallel.release()
 
-    async def _lane(self, lm: LM) -> Lane:
-        """The lane of `lm`, opened once, however many ask for it at the same time."""
-        key = None if self._keys is None else self._keys(lm)
-        name = shared_by(lm, address(lm), key)
-        opened = self._lanes.get(name)
-        if opened is None:
-            if key is not None:
-                self._retire(name[:-1], lm.timeout)
-            opened = self._lanes[name] = asyncio.ensure_future(self._open(lm, key))
-            opened.add_done_callback(lambda lane: self._forget_failed(name, lane))
-        return opened.result() if opened.done() else await asyncio.shield(opened)
-
-    def _forget_failed(self, name: tuple[object, ...], lane: asyncio.Future[Lane]) -> None:
-        if lane.cancelled() or lane.exception() is not None:
-            self._lanes.pop(name, None)
-
-    def _retire(self, name: tuple[object, ...], seconds: float) -> None:
-        """Lets go of lanes with an earlier key: of their connections once the calls that they have are over."""
-        for earlier in [one for one in self._lanes if one[:-1] == name]:
-            lane = self._lanes.pop(earlier)
-            if lane.done() and not lane.cancelled() and lane.exception() is None:
-                way = (lane.result().endpoint, lane.result().batched)
-                transport = self._transports.pop(way, None)
-                self._gates.pop(way, None)
-                if transport is not None:
-                    self._retired.append(transport)
-                    asyncio.get_running_loop().call_later(seconds, self._let_go, transport)
-
-    def _let_go(self, transport: Transport) -> None:
-        if transport in self._retired:
-            self._retired.remove(transport)
-            closing = asyncio.ensure_future(transport.aclose())
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
-
-    async def _open(self, lm: LM, key: str | None) -> Lane:
-        endpoint = resolve(lm, key=key)
-        way = (endpoint, lm.batched)
-        if way not in self._transports:
-            kind = choose(endpoint, self._mode)
-            # importing LiteLLM takes seconds: other endpoints' calls go on meanwhile
-            if lm.batched:
-                folder = None if self._ledger is None else self._ledger.path.with_name("batches")
-                opening = partial(open_batches, endpoint, folder)
-                opened = opening() if folder is None else await asyncio.to_thread(opening)
-            elif self._senders is not None and kind != "local":
-                opened = await self._senders.connect(endpoint, kind)
-            elif kind == "litellm":
-                opened = await asyncio.to_thread(open_transport, endpoint, kind)
-            else:
-                opened = open_transport(endpoint, kind)
-            if way in self._transports:
-                await opened.aclose()
-            else:
-                self._transports[way] = opened
-        if way not in self._gates:
-            self._gates[way] = Admission(BATCHED if lm.batched else self.threads, self._backoff)
-        return Lane(
-            endpoint,
-            self._transports[way],
-            self._gates[way],
-            Stragglers(),
-            asyncio.Semaphore(lm.max_parallel) if lm.max_parallel else None,
-            RateWindow(lm.rpm) if lm.rpm else None,
-            RateWindow(lm.tpm) if lm.tpm else None,
-            prices.price(lm),
-            prices.takes_schema(lm),
-            self._known(endpoint, lm),
-            lm.batched,
-        )
-
-    def _known(self, endpoint: Endpoint, lm: LM) -> Learned:
-        """What is known of the model at its endpoint, by this engine or by those before it that had the same ledger."""
-        known = self._learned.get((endpoint, lm.model))
-        if known is None:
-            key = remembered_by(endpoint, lm)
-            known = Learned(key, set() if self._ledger is None else self._ledger.refused(key))
-            self._learned[endpoint, lm.model] = known
-        return known
-
-    def _forget(self, lane: Lane) -> None:
-        """Reads the environment again for the next call: the key may have been put right by then."""
-        self._lanes = {name: other for name, other in self._lanes.items() if _gate(other) is not lane.gate}
-
     def _tell(
         self,
         kind: EventKind,
@@ -761,7 +646,3 @@ class Engine:
             usage = answer.usage
         cost = answer.cost if answer is not None else None if lane is None else lane.cost(usage)
         self._on_event(CallEvent(kind, lm.name, lm.model, attempt, seconds, usage, cost, error, spoiled))
-
-
-def _gate(lane: asyncio.Future[Lane]) -> Admission | None:
-    return lane.result().gate if lane.done() and not lane.cancelled() and lane.exception() is None else None

@@ -26,7 +26,7 @@ from dspec.compiler.compile import prepared as preparing
 from dspec.compiler.compile.prepared import Prepared
 from dspec.compiler.data import DataError, rows_digest
 from dspec.compiler.data import collecting as reading
-from dspec.runtime.models import engine as engine_module
+from dspec.runtime.models import pool
 
 SOURCE = """dspec 1
 
@@ -114,7 +114,7 @@ def main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
 def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     """What answers all commands of a test."""
     script = Script(learner)
-    monkeypatch.setattr(engine_module, "open_transport", lambda *_: script)
+    monkeypatch.setattr(pool, "open_transport", lambda *_: script)
     return script
 
 

@@ -164,7 +164,7 @@ async def test_the_second_of_two_that_are_asked_is_not_heard() -> None:
         ear = Ear()
         for seed in range(2):
             await asked.complete(request(server, seed=seed, hedge=True))
-        lane = next(iter(asked._lanes.values())).result()  # pyright: ignore[reportPrivateUsage]
+        lane = await asked._lanes.lane_of(request(server, hedge=True).lm)  # pyright: ignore[reportPrivateUsage]
         lane.stragglers.after = lambda: 0.05  # pyright: ignore[reportAttributeAccessIssue]
         answer = (await asked.complete(request(server, ear, seed=9, hedge=True))).answer
         assert answer.text == TEXT

@@ -13,7 +13,7 @@ from unittest import mock
 from virtual import elapsed
 
 from dspec.runtime.errors import RateLimited
-from dspec.runtime.models import engine as engine_module
+from dspec.runtime.models import pool
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.pacing import Quota, Quotas
 from dspec.runtime.models.protocol import Answer, Message, Request
@@ -129,7 +129,7 @@ class Server:
 async def through_engine(server: Server, rows: int, width: int, lm: LM | None = None) -> None:
     """Every row's call, through an engine. Raises where one is given up."""
     lm = lm or LM(name="limited", model="embedded/limited")
-    with mock.patch.object(engine_module, "open_transport", return_value=server):
+    with mock.patch.object(pool, "open_transport", return_value=server):
         async with Engine(threads=width) as engine:
             requests = (Request(lm, (Message("user", f"row {i}"),)) for i in range(rows))
             await asyncio.gather(*map(engine.complete, requests))

@@ -31,7 +31,7 @@ from dspec.runtime.application import load
 from dspec.runtime.artifact.artifact import read_artifact
 from dspec.runtime.artifact.dspy_state import dspy_state
 from dspec.runtime.errors import AnswerError, ArtifactError
-from dspec.runtime.models import engine as engine_module
+from dspec.runtime.models import pool
 from dspec.runtime.models.embedded import EmbeddedTransport
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.ledger import Ledger
@@ -205,7 +205,7 @@ def _run(path: Path, inputs: Row, asked: list[dict[str, Any]] | None) -> dict[st
     transport = Recorded(asked)
     with (
         patch.dict(os.environ, WHERE),
-        patch.object(engine_module, "open_transport", lambda *_: transport),
+        patch.object(pool, "open_transport", lambda *_: transport),
         load(path, api_base=WHERE["OLD_FILES_URL"]) as application,
     ):
         try:
@@ -244,7 +244,7 @@ def _answers(path: Path, ledger: Ledger) -> list[str]:
                 answers.append(completion.answer.text)
         return answers
 
-    with patch.dict(os.environ, WHERE), patch.object(engine_module, "open_transport", _refuse):
+    with patch.dict(os.environ, WHERE), patch.object(pool, "open_transport", _refuse):
         return asyncio.run(ask())
 
 

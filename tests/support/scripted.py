@@ -21,7 +21,7 @@ import pytest
 from dspec.compiler import ir
 from dspec.compiler.data import Example, Rows
 from dspec.runtime.adapters import LEFT_OUT
-from dspec.runtime.models import engine as engine_module
+from dspec.runtime.models import pool
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.models.protocol import Answer, Message, Request, Tools
@@ -131,7 +131,7 @@ def scripted(
 ) -> Iterator[Engine]:
     """A real engine whose only transport is the script."""
     with monkeypatch.context() as patch:
-        patch.setattr(engine_module, "open_transport", lambda *_: script)
+        patch.setattr(pool, "open_transport", lambda *_: script)
         yield Engine(threads=threads, ledger=ledger, tools=tools)
 
 
