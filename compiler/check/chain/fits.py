@@ -33,7 +33,7 @@ def referred_program(session: Session, place: Place, read: Reader, name: str) ->
     found = runnable(session, symbol)
     if found is None:
         at = place.at(read.found[name].value)
-        session.report(codes.names.LeadsBack(at, f"`{name}`", symbol.location, circle(session, symbol)))
+        session.report(codes.circles.LeadsBack(at, f"`{name}`", symbol.location, circle(session, symbol)))
     return found
 
 

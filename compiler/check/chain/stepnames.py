@@ -68,7 +68,7 @@ class Names(Struct, frozen=True):
                 if isinstance(block, TunedInfo) and block.ensemble:
                     self.ensembles[symbol.key] = symbol.location
                 return symbol.key
-            session.report(codes.names.LeadsBack(at, what, symbol.location, circle(session, symbol)))
+            session.report(codes.circles.LeadsBack(at, what, symbol.location, circle(session, symbol)))
         else:
             session.report(codes.names.NotAProgram(at, what, symbol.kind, symbol.location))
         return None

@@ -44,7 +44,7 @@ def _step(names: Names, node: Step) -> StepInfo:
     symbol = session.declare(place, "step", name, node.name, detail=detail) if node.name else None
     first = next((step.symbol for step in names.before if step.name == name and step.symbol), None)
     if first and node.name:
-        session.report(codes.names.StepTwice(place.at(node.name), first.location))
+        session.report(codes.repeats.StepTwice(place.at(node.name), first.location))
     bare = StepInfo(place, name, symbol, node, None, None, clean=False)
     if not isinstance(value, Call):
         known = isinstance(value, Reference) and value.name.text in SPECS

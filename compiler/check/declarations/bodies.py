@@ -106,14 +106,14 @@ class BodyReader(Struct):
         first = scope.names.get(name)
         if turn is not None and name in turn.state:
             if name in turn.given:
-                session.report(codes.names.ValueTwice(place.at(node), turn.given[name].where))
+                session.report(codes.repeats.ValueTwice(place.at(node), turn.given[name].where))
             turn.given[name] = GivenAnew(typed.kind, step, place.at(node))
             return scope.having(
                 name, Binding(typed.kind, code, symbol, length=typed.length, unsure=typed.unsure)
             )
         if first is not None:
             if first.symbol is not None:
-                session.report(codes.names.ValueTwice(place.at(node), first.symbol.location))
+                session.report(codes.repeats.ValueTwice(place.at(node), first.symbol.location))
             return scope.having(name, Binding(ANY, code, symbol))
         direct = next((call for call in paid if call.step == step), None)
         self.lets.append(LetRead(symbol, direct or next(iter(paid), None)))

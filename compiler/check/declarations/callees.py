@@ -51,7 +51,7 @@ class Callees(CalledTables):
         if callee.kind == "extern":
             return self._extern(scope, node, callee)
         if callee is scope.session.symbol_of(scope.place):
-            scope.session.report(codes.names.CallsItself(scope.place.at(node.callee), callee.location))
+            scope.session.report(codes.circles.CallsItself(scope.place.at(node.callee), callee.location))
             self.runs = False
             return Typed(ANY)
         found = runnable(scope.session, callee)
@@ -160,7 +160,7 @@ def check_called_first(session: Session, symbol: Symbol) -> None:
                 session.circle(each.key for each in circle)
                 names = tuple(each.key for each in (*circle, callee))
                 of = "metric" if symbol.kind == "metric" else "program"
-                session.report(codes.names.CallsInCircle(session.place(current).at(node.callee), names, of))
+                session.report(codes.circles.CallsInCircle(session.place(current).at(node.callee), names, of))
         elif id(callee) not in seen and not session.began(callee):
             seen.add(id(callee))
             way.append((callee, _called_by(session, callee)))

@@ -20,9 +20,9 @@ def report_circle(session: Session, at: Location, symbol: Symbol) -> None:
         return
     session.circle(keys)
     if len(way) == 1:
-        session.report(codes.names.CallsItself(at, symbol.location, symbol.kind))
+        session.report(codes.circles.CallsItself(at, symbol.location, symbol.kind))
         return
     names = (*(each.key for each in way), symbol.key)
     kinds = {each.kind for each in way}
     of = "module" if kinds == {"module"} else "program" if kinds == {"program"} else "both"
-    session.report(codes.names.CallsInCircle(at, names, of))
+    session.report(codes.circles.CallsInCircle(at, names, of))

@@ -196,7 +196,7 @@ _CALLABLE: tuple[SymbolKind, ...] = ("metric", "extern")
 def _call(scope: Scope, node: Call, callee: Symbol) -> Typed:
     if callee is scope.session.symbol_of(scope.place):
         at = scope.place.at(node.callee)
-        scope.session.report(codes.names.CallsItself(at, callee.location, "metric"))
+        scope.session.report(codes.circles.CallsItself(at, callee.location, "metric"))
         return Typed(FLOAT)
     if callee.kind == "extern":
         return call_extern(scope, node, callee)
@@ -225,11 +225,11 @@ def _lets(scope: Scope, items: tuple[Item, ...]) -> tuple[Scope, list[Symbol]]:
         symbol = session.declare(place, "let", name, item.name, detail=spell(typed.kind))
         first = scope.names.get(name)
         if name in _SAID:
-            session.report(codes.names.SaidByMetric(place.at(item.name)))
+            session.report(codes.repeats.SaidByMetric(place.at(item.name)))
             continue
         if first is not None:
             if first.symbol is not None:
-                session.report(codes.names.ValueTwice(place.at(item.name), first.symbol.location, "metric"))
+                session.report(codes.repeats.ValueTwice(place.at(item.name), first.symbol.location, "metric"))
             continue
         bound = Binding(typed.kind, Variable(name=name), symbol, length=typed.length, unsure=typed.unsure)
         if scope.range_of(typed.code).is_score:
@@ -280,7 +280,9 @@ def _prediction(
     elif symbol is not None:
         written_for = runnable(session, symbol)
     if written_for is None and symbol is not None:
-        session.report(codes.names.LeadsBack(place.at(node.type), f"`{node.name.text}`", symbol.location, ()))
+        session.report(
+            codes.circles.LeadsBack(place.at(node.type), f"`{node.name.text}`", symbol.location, ())
+        )
     kind: Kind = ANY
     if written_for is not None and written_for.known:
         title = f"what `{written_for.symbol.name}` takes and gives"
@@ -331,7 +333,7 @@ def _parameters(
         first = names.get(node.name.text)
         local = session.declare(place, "parameter", node.name.text, node.name, detail=spell(kind))
         if first and first.symbol:
-            session.report(codes.names.ParametersAlike(place.at(node.name), first.symbol.location))
+            session.report(codes.repeats.ParametersAlike(place.at(node.name), first.symbol.location))
             continue
         names[node.name.text] = Binding(kind, Variable(name=node.name.text), local)
     return data, written_for, names

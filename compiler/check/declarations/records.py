@@ -50,7 +50,7 @@ def fields_beside(
         first = inputs.get(member.name)
         if first and first.symbol and member.symbol:
             session.report(
-                codes.names.TwoRoles(member.symbol.location, symbol.name, role, first.symbol.location)
+                codes.repeats.TwoRoles(member.symbol.location, symbol.name, role, first.symbol.location)
             )
             continue
         found[member.name] = member
@@ -86,7 +86,7 @@ def members(
         symbol = session.declare(place, kind, name, node.name, doc, spell(type_))
         first = found.get(name) or taken.get(name)
         if first and first.symbol:
-            session.report(codes.names.ItemTwice(place.at(node.name), role, first.symbol.location))
+            session.report(codes.repeats.ItemTwice(place.at(node.name), role, first.symbol.location))
             continue
         default = None if kind == "column" and column_call(node.default) else node.default
         found[name] = NamedValue(name, type_, symbol, default, doc)

@@ -223,7 +223,7 @@ def _reward(
     symbol = resolve(session, place, node, ("metric",), f"`{name}`")
     found = metric(session, symbol) if symbol is not None else None
     if symbol is not None and found is None:
-        session.report(codes.names.LeadsBack(place.at(node), f"`{name}`", symbol.location, ()))
+        session.report(codes.circles.LeadsBack(place.at(node), f"`{name}`", symbol.location, ()))
     if found is None:
         return
     if not found.alone:

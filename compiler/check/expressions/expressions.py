@@ -421,7 +421,7 @@ def _loop_names(scope: Scope, node: Comprehension, kind: Kind) -> list[tuple[Nam
         return [(node.variable, ANY if item is None else item)]
     if node.of.text == node.variable.text:
         scope.session.report(
-            codes.names.LoopNameTwice(scope.place.at(node.of), scope.place.at(node.variable))
+            codes.repeats.LoopNameTwice(scope.place.at(node.of), scope.place.at(node.variable))
         )
     key, found = (STR, ANY) if pairs is None else (pairs.key, pairs.value)
     return [(node.variable, key), (node.of, found)]

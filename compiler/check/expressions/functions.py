@@ -227,7 +227,7 @@ def _unknown(scope: Scope, node: Call, name: Name) -> tuple[str, ...]:
         scope.session.report(codes.types.NoValue(scope.place.at(node), "setting", scope.purpose))
         return ()
     if scope.measure is not None and _is_source(name.text):
-        scope.session.report(codes.names.SourceInMetric(scope.place.at(name)))
+        scope.session.report(codes.functions.SourceInMetric(scope.place.at(name)))
         return ()
     known = [
         *FUNCTIONS,
@@ -235,7 +235,7 @@ def _unknown(scope: Scope, node: Call, name: Name) -> tuple[str, ...]:
         *(AGGREGATES if scope.aggregates is not None else ()),
     ]
     known += named(scope.callable, scope.place.scope)
-    found = codes.names.UnknownFunction(
+    found = codes.functions.UnknownFunction(
         scope.place.at(name), tuple(known), len(FUNCTIONS), "module" in scope.callable
     )
     scope.session.report(found)

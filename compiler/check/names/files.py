@@ -125,12 +125,14 @@ def declare(session: Session, names: FileNames) -> dict[str, Symbol]:
         first = found.get(symbol.name)
         if first is not None:
             session.report(
-                codes.names.DeclaredTwice(symbol.location, declared_kind(symbol), first.location, first.kind)
+                codes.repeats.DeclaredTwice(
+                    symbol.location, declared_kind(symbol), first.location, first.kind
+                )
             )
             names.doubles.append(symbol)
         # A file that was written before there were tuples may have a type of that name.
         elif symbol.name in TYPES and symbol.name != "tuple" and symbol.kind in ("type", "record"):
-            session.report(codes.names.BuiltInName(symbol.location))
+            session.report(codes.repeats.BuiltInName(symbol.location))
         else:
             found[symbol.name] = symbol
     return found
@@ -189,7 +191,7 @@ def check_imports(session: Session, names: FileNames) -> None:
             continue
         written, problem = str(value.value), entry.problem
         near = _near_files(file, written, session.root) if problem.kind == "missing" else ()
-        finding = codes.names.OutsideProject if problem.kind == "outside" else codes.names.CannotImport
+        finding = codes.imports.OutsideProject if problem.kind == "outside" else codes.imports.CannotImport
         session.report(finding(place.at(value), written, problem.reason, near, problem.kind == "missing"))
 
 
@@ -229,7 +231,9 @@ def _cycle(session: Session, scope: FileScope, entry: Import, way: list[File], t
     start = next(position for position, file in enumerate(way) if file is target)
     names = tuple(file.source.name for file in (*way[start:], target))
     place = Place(scope, entry.block, entry.declaration)
-    session.report(codes.names.ImportsInCircle(place.at(entry.declaration.value or entry.declaration), names))
+    session.report(
+        codes.imports.ImportsInCircle(place.at(entry.declaration.value or entry.declaration), names)
+    )
 
 
 def check_unused(session: Session, names: FileNames) -> None:

@@ -126,7 +126,7 @@ def unknown(
             return
         have = tuple(imported.symbols.called(kinds))
         session.report(
-            codes.names.NotInFile(place.at(name), imported.source.name, alias.location, tuple(kinds), have)
+            codes.imports.NotInFile(place.at(name), imported.source.name, alias.location, tuple(kinds), have)
         )
         return
     known = (*named(kinds, place.scope), *extra)

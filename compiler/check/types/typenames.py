@@ -139,7 +139,7 @@ def _literals(session: Session, place: Place, members: Sequence[LiteralType]) ->
     values: dict[str | float, LiteralType] = {}
     for member in members:
         if (before := values.get(member.value)) is not None:
-            again = codes.names.InUnionTwice(place.at(member), written(member.value), place.at(before))
+            again = codes.repeats.InUnionTwice(place.at(member), written(member.value), place.at(before))
             session.report(again)
             continue
         values[member.value] = member
@@ -257,7 +257,7 @@ def alias(
     if found is not None:
         return found
     if place is not None and node is not None:
-        session.report(codes.names.TypeInCircle(place.at(node), symbol.name, symbol.location))
+        session.report(codes.circles.TypeInCircle(place.at(node), symbol.name, symbol.location))
     return ANY
 
 

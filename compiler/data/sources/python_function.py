@@ -55,18 +55,18 @@ def find_function(
     if reference is None:
         dotted = ":".join(written.replace("/", ".").removesuffix(".py").rpartition(".")[::2])
         better = dotted if ":" not in written and REFERENCE.fullmatch(dotted) else ""
-        checking.report(codes.names.NotAReference(place, written, better))
+        checking.report(codes.functions.NotAReference(place, written, better))
         return None
     module_name, name = reference[1], reference[2]
     module = find_module(module_name, beside, checking.root)
     if isinstance(module, Missing):
-        checking.report(codes.names.NoPythonModule(place, module_name, name, module.reason, module.there))
+        checking.report(codes.functions.NoPythonModule(place, module_name, name, module.reason, module.there))
         return None
     function = module.functions.get(name)
     if function is None and not module.open and name not in module.names:
         own = {key: each for key, each in module.functions.items() if not key.startswith("_")}
         known = tuple((key, module.heading(each)) for key, each in (own or module.functions).items())
-        checking.report(codes.names.NoPythonFunction(place, module.source.name, module_name, name, known))
+        checking.report(codes.functions.NoPythonFunction(place, module.source.name, module_name, name, known))
         return None
     return module, function
 

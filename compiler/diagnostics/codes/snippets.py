@@ -93,3 +93,6 @@ def block(*lines: str) -> str:
 
 def pipeline(*lines: str) -> str:
     return PIPELINE + optimize(*lines).replace("program = router", "program = Answer")
+
+
+LMS = {"lms.dspec": 'dspec 1\n\nlm judge { model = "openai/gpt-4o" }\n'}

@@ -35,7 +35,7 @@ def _check(session: Session, place: Place, written: ExternCall) -> SourceFound:
     }
     name = text.partition(":")[2]
     if function is None and name in module.classes:
-        session.report(codes.names.NamesAClass(place.at(node), module.source.name, name))
+        session.report(codes.functions.NamesAClass(place.at(node), module.source.name, name))
     if function is None:
         return SourceFound(options, mistaken=True)
     _compare(session, place, written, module, function)
