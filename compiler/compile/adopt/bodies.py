@@ -1,4 +1,4 @@
-"""`forward` methods as programs: straight lines, branches, loops with bounds, returns.
+"""Reads `forward` methods as programs: straight lines, branches, loops with bounds, returns.
 
 A variable that is set anew gets a new `let`. A branch becomes an expression where nothing in it is needed twice, else a
 program of its own. A loop over `range(n)` is written out, or is a `repeat` where it ends early.
@@ -7,58 +7,41 @@ program of its own. A loop over `range(n)` is written out, or is a `repeat` wher
 from __future__ import annotations
 
 import ast
-import copy
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from .callables import CalledPart
+from .calls import ClassCalls
+from .control_flow import always_returns, ends_loop, loop_names, may_return, names_set, with_value
 from .drafts import Draft, Unread, literal, plain_name
 from .expressions import MAX_ITEMS, Env, Expressions, Value, chosen
 from .python_source import PythonFile, constant, line_of
+from .steps import NeedsProgram, WrittenSteps, folded
 
 MAX_ROUNDS = 8
 """Rounds of a loop that are written out."""
 MAX_ROUNDS_IN_ALL = 100
 MAX_STEPS = 5_000
 """Statements that are read of one method, each as often as it stands in a branch that is tried."""
-MAX_TEXT = 20_000
-"""Characters of one expression."""
 _QUIET = ("print", "logging", "logger", "log", "warnings", "tqdm")
 
-Part = CalledPart | list[CalledPart] | dict[str, CalledPart]
 Returned = Value | dict[str, Value]
 """What a program gives: a group, or values by name."""
 
 
-class _NeedsProgram(Unread):
-    """A branch that is no expression: a part of it is needed twice."""
-
-
-class ClassScope(Struct):
-    """What a class of DSPy has: what it calls, its constants and its methods."""
-
-    name: str
-    parts: Mapping[str, Part]
-    methods: Mapping[str, ast.FunctionDef | ast.AsyncFunctionDef]
-
-
 class Bodies(Struct):
-    """Reads the bodies of one file's functions. `resolve` says what a name of the file calls, and `make` what a call that
-    makes a module on the spot does."""
+    """Reads the bodies of one class's functions, or of a metric's."""
 
     file: PythonFile
     draft: Draft
-    resolve: Callable[[ast.expr, ClassScope], Part | None]
-    scope: ClassScope
-    used: set[str] = field(default_factory=set[str])
+    calls: ClassCalls
+    steps: WrittenSteps
     rounds: int = 0
     deep: int = 0
-    steps: int = 0
-    lines: list[str] | None = None
-    """Where the steps go; None inside an expression, which has none."""
+    read: int = 0
+    """Statements so far."""
     reader: Expressions | None = None
 
     # The whole program ----------------------------------------------------------------------------
@@ -71,7 +54,7 @@ class Bodies(Struct):
     ) -> CalledPart:
         """Declares the program of a function. `inputs` are types and defaults by name. Raises Unread."""
         env: Env = {one: Value(plain_name(one), kind) for one, (kind, _) in inputs.items()}
-        self.used |= {value.text for value in env.values()}
+        self.steps.used |= {value.text for value in env.values()}
         shown = [
             f"{plain_name(one)}: {kind}{f' = {default}' if default else ''}"
             for one, (kind, default) in inputs.items()
@@ -80,15 +63,13 @@ class Bodies(Struct):
         return CalledPart(name, {plain_name(one): kind for one, (kind, _) in inputs.items()}, outputs)
 
     def _declare(self, name: str, shown: list[str], body: Sequence[ast.stmt], env: Env) -> dict[str, str]:
-        outer, self.lines = self.lines, []
-        try:
+        written: list[str] = []
+        with self.steps.going_to(written):
             returned = self.run(body, dict(env))
             if returned is None:
                 raise Unread("it returns nothing")
-            outputs = self._returned(returned)
-            lines = [f"  {line}" for line in self.lines]
-        finally:
-            self.lines = outer
+            outputs = self._returned(returned, written)
+        lines = [f"  {line}" for line in written]
         text = "\n".join(lines)
         needed = [one for one in shown if self.deep == 0 or re.search(rf"\b{one.partition(':')[0]}\b", text)]
         shown[:] = needed
@@ -99,18 +80,17 @@ class Bodies(Struct):
         self.draft.add("program", "\n".join([f"{header} {{", *lines, "}"]))
         return outputs
 
-    def _returned(self, returned: Returned) -> dict[str, str]:
+    def _returned(self, returned: Returned, lines: list[str]) -> dict[str, str]:
         """Writes the `return`, and gives the outputs' types."""
         if isinstance(returned, Value):
             if returned.outputs is None:
                 returned = {"result": returned}
             else:
-                group = self._let("out", returned) if returned.asks else returned
+                group = self.steps.let("out", returned) if returned.asks else returned
                 returned = {one: self.expressions().field(group, one) for one in returned.outputs}
-        assert self.lines is not None
         if not returned:
             raise Unread("it returns nothing that is known")
-        self.lines.append(
+        lines.append(
             "return " + ", ".join(f"{plain_name(one)} = {value.text}" for one, value in returned.items())
         )
         return {plain_name(one): value.kind for one, value in returned.items()}
@@ -130,8 +110,8 @@ class Bodies(Struct):
         return None
 
     def _step(self, statement: ast.stmt, rest: Sequence[ast.stmt], env: Env) -> Returned | None:
-        self.steps += 1
-        if self.steps > MAX_STEPS:
+        self.read += 1
+        if self.read > MAX_STEPS:
             raise Unread("it is too long, with its branches")
         match statement:
             case ast.Return(value=None):
@@ -140,7 +120,7 @@ class Bodies(Struct):
                 return self._return(value, env)
             case ast.If():
                 return self._if(statement, rest, env)
-            case ast.For() if _may_return(statement.body):
+            case ast.For() if may_return(statement.body):
                 return self.run([*self._written_out(statement, env), *rest], env)
             case _:
                 self._one(statement, env)
@@ -174,7 +154,7 @@ class Bodies(Struct):
                 ),
             ) if len(names) == len(items):
                 given = [self._value(one, env) for one in items]
-                given = [one if one.atom and not one.asks else self._let(each, one) for one in given]
+                given = [one if one.atom and not one.asks else self.steps.let(each, one) for one in given]
                 self._set_all(names, [self._value(element, {**env, each: one}) for one in given], env)
             case ast.AugAssign(target=ast.Name(id=name), op=ast.Add(), value=value):
                 self._set(
@@ -233,40 +213,7 @@ class Bodies(Struct):
         known = env.get(name)
         if known is not None and not value.kind and known.kind and value.outputs is None:
             value = Value(value.text, known.kind, atom=value.atom, asks=value.asks)
-        env[name] = self._let(name, value)
-
-    def _let(self, name: str, value: Value) -> Value:
-        """The value by a name of its own; inside an expression it stays what it is."""
-        if len(value.text) > MAX_TEXT:
-            raise Unread(f"`{name}` becomes too long an expression")
-        if value.fields is not None:
-            return self._let_fields(name, value)
-        if self.lines is None or (
-            value.atom and not value.asks and value.text.replace(".", "").isidentifier()
-        ):
-            return value
-        named = self._free(name)
-        self.lines.append(f"let {named} = {value.text}")
-        return Value(named, value.kind, value.outputs)
-
-    def _let_fields(self, name: str, group: Value) -> Value:
-        """A group that is no expression of its own, as what a judge says: where it has one field, that has the name."""
-        fields = dict(group.fields or {})
-        if self.lines is None or len(fields) != 1:
-            return group
-        ((field, text),) = fields.items()
-        if text.isidentifier():
-            return group
-        named = self._free(name)
-        self.lines.append(f"let {named} = {text}")
-        return Value(group.text, group.kind, group.outputs, fields={field: named})
-
-    def _free(self, wanted: str) -> str:
-        name, number = plain_name(wanted), 2
-        while name in self.used or name in self.draft.taken:
-            name, number = f"{plain_name(wanted)}_{number}", number + 1
-        self.used.add(name)
-        return name
+        env[name] = self.steps.let(name, value)
 
     def _check(self, call: ast.Call, env: Env) -> None:
         word = "assert" if self.file.framework(call.func) == "Assert" else "suggest"
@@ -276,23 +223,24 @@ class Bodies(Struct):
         self._add_check(word, given[0], given[1] if len(given) > 1 else None, env)
 
     def _add_check(self, word: str, test: ast.expr, message: ast.expr | None, env: Env) -> None:
-        if self.lines is None:
-            raise _NeedsProgram("a check in a branch", line_of(test))
+        lines = self.steps.lines
+        if lines is None:
+            raise NeedsProgram("a check in a branch", line_of(test))
         told = "" if message is None else f" else {self._value(message, env).text}"
-        self.lines.append(f"{word} {self.expressions().condition(test, env).text}{told}")
+        lines.append(f"{word} {self.expressions().condition(test, env).text}{told}")
 
     # Branches -------------------------------------------------------------------------------------
 
     def _if(self, node: ast.If, rest: Sequence[ast.stmt], env: Env) -> Returned | None:
         if isinstance(node.test, ast.Constant):  # it is known beforehand, as of a metric's `trace`
             body = node.body if node.test.value else node.orelse
-            return self.run([*body, *rest], env) if _may_return(body) else self.run(body, env)
+            return self.run([*body, *rest], env) if may_return(body) else self.run(body, env)
         test = self.expressions().condition(node.test, env)
-        if self.lines is not None and test.asks:
-            test = self._let("decided", test)
-        leaves = [_always_returns(node.body), _always_returns(node.orelse)]
+        if self.steps.lines is not None and test.asks:
+            test = self.steps.let("decided", test)
+        leaves = [always_returns(node.body), always_returns(node.orelse)]
         if not any(leaves):
-            if _may_return(node.body) or _may_return(node.orelse):
+            if may_return(node.body) or may_return(node.orelse):
                 raise Unread("a branch that returns only at times", node.lineno)
             self._merge(test, node, env)
             return None
@@ -315,18 +263,15 @@ class Bodies(Struct):
             if returned is None:
                 raise Unread("a branch that returns nothing", line_of(body[0]) if body else 0)
             return returned
-        except _NeedsProgram:
+        except NeedsProgram:
             self.draft.sections, self.draft.taken = kept  # without what was declared on the way
             return self._outside(body, env, word)
 
     def _inline(self, body: Sequence[ast.stmt], env: Env) -> Returned | None:
-        """What a branch returns, as expressions. Raises _NeedsProgram where something would be asked twice."""
-        outer, self.lines = self.lines, None
+        """What a branch returns, as expressions. Raises NeedsProgram where something would be asked twice."""
         inner = dict(env)
-        try:
+        with self.steps.going_to(None):
             returned = self.run(body, inner)
-        finally:
-            self.lines = outer
         if returned is None:
             return None
         self._once(inner, env, [returned] if isinstance(returned, Value) else [*returned.values()])
@@ -336,7 +281,7 @@ class Bodies(Struct):
         text = "\n".join(one.text for one in results)
         for name, value in inner.items():
             if value.asks and env.get(name) is not value and text.count(value.text) != 1:
-                raise _NeedsProgram(f"`{name}` is needed twice in a branch")
+                raise NeedsProgram(f"`{name}` is needed twice in a branch")
 
     def _either(self, test: Value, first: Returned, other: Returned, line: int) -> Returned:
         if isinstance(first, Value) and isinstance(other, Value):
@@ -369,11 +314,8 @@ class Bodies(Struct):
         sides: list[Env] = []
         for body in (node.body, node.orelse):
             inner = dict(env)
-            outer, self.lines = self.lines, None
-            try:
+            with self.steps.going_to(None):
                 self.run(body, inner)
-            finally:
-                self.lines = outer
             sides.append(inner)
         changed = [
             name
@@ -384,7 +326,7 @@ class Bodies(Struct):
         for side, body, word in zip(sides, (node.body, node.orelse), ("then", "otherwise"), strict=True):
             try:
                 self._once(side, env, [side[name] for name in both])
-            except _NeedsProgram as needs:
+            except NeedsProgram as needs:
                 if len(both) != 1 or side[both[0]].outputs is not None:
                     raise Unread(
                         f"{needs.why}, which sets several things: make it a method", node.lineno
@@ -392,7 +334,7 @@ class Bodies(Struct):
                 group = self._outside(body, env, word, gives=both[0])
                 side[both[0]] = self.expressions().field(group, plain_name(both[0]))
         for name in both:
-            env[name] = self._let(name, chosen(test, sides[0][name], sides[1][name]))
+            env[name] = self.steps.let(name, chosen(test, sides[0][name], sides[1][name]))
         for name in changed:
             if name not in both:
                 env.pop(name, None)
@@ -409,7 +351,7 @@ class Bodies(Struct):
             raise Unread("branches that nest too deep", line_of(body[0]))
         read = [node for one in body for node in ast.walk(one)]
         names = {node.id for node in read if isinstance(node, ast.Name) and node.id in env}
-        name = self.draft.name(f"{self.scope.name}_{word}")
+        name = self.draft.name(f"{self.calls.scope.name}_{word}")
         shown: list[str] = []
         given: list[str] = []
         inner: Env = {}
@@ -434,12 +376,12 @@ class Bodies(Struct):
             for field_, plain in fields.items():
                 shown.append(f"{plain}: {value.outputs[field_] or 'any'}")
                 given.append(f"{plain} = {self.expressions().field(value, field_).text}")
-        used, self.used = self.used, {one.partition(":")[0] for one in shown}
+        used, self.steps.used = self.steps.used, {one.partition(":")[0] for one in shown}
         self.deep += 1
         try:
             outputs = self._declare(name, shown, body, inner)
         finally:
-            self.used = used
+            self.steps.used = used
             self.deep -= 1
         needed = {one.partition(":")[0] for one in shown}
         given = [one for one in given if one.partition(" ")[0] in needed]
@@ -454,7 +396,7 @@ class Bodies(Struct):
         if gathered:
             return
         rounds = self._rounds(node, env)
-        breaks = [place for place, one in enumerate(node.body) if _breaks(one)]
+        breaks = [place for place, one in enumerate(node.body) if ends_loop(one)]
         if any(isinstance(one, ast.Break) for one in ast.walk(node)):
             if len(breaks) != 1 or rounds is None:
                 raise Unread("a loop that ends in another way than by `if …: break`", node.lineno)
@@ -468,7 +410,7 @@ class Bodies(Struct):
         self.rounds += len(rounds)
         if self.rounds > MAX_ROUNDS_IN_ALL:
             raise Unread("too many rounds", node.lineno)
-        target = _target(node)
+        target = loop_names(node)
         if any(len(one) != len(target) for one in rounds):
             raise Unread("a loop over more than one name", node.lineno)
         for one in rounds:
@@ -489,14 +431,10 @@ class Bodies(Struct):
         self.rounds += len(listed)
         if len(listed) > MAX_ROUNDS or self.rounds > MAX_ROUNDS_IN_ALL:
             raise Unread("too many rounds of a loop that returns", node.lineno)
-        (name,) = _target(node) if isinstance(node.target, ast.Name) else ("",)
+        (name,) = loop_names(node) if isinstance(node.target, ast.Name) else ("",)
         if not name:
             raise Unread("a loop over more than one name", node.lineno)
-        return [
-            cast("ast.stmt", _Replaced(name, value).visit(copy.deepcopy(one)))
-            for value in listed
-            for one in node.body
-        ]
+        return [with_value(one, name, value) for value in listed for one in node.body]
 
     def _rounds(self, node: ast.For, env: Env) -> list[tuple[Value, ...]] | None:
         """The values of the loop's names in each round; None where their number is not known."""
@@ -557,16 +495,13 @@ class Bodies(Struct):
         element = last.value.args[0]
 
         def made(inner: Env) -> Value:
-            outer, self.lines = self.lines, None
-            try:
+            with self.steps.going_to(None):
                 if self.run(node.body[:-1], inner) is not None:
                     raise Unread("a loop that returns", node.lineno)
                 found = self._value(element, inner)
-            finally:
-                self.lines = outer
             try:
                 self._once(inner, env, [found])
-            except _NeedsProgram as needs:
+            except NeedsProgram as needs:
                 raise Unread(f"{needs.why.removesuffix('a branch')}a loop", node.lineno) from None
             return found
 
@@ -584,48 +519,45 @@ class Bodies(Struct):
             and not before.text.startswith(f"{plain_name(lists[0])}")
         ):
             found = Value(f"{before.inner} + {found.text}", found.kind, atom=False, asks=found.asks)
-        env[lists[0]] = self._let(lists[0], found)
+        env[lists[0]] = self.steps.let(lists[0], found)
         return True
 
     def _repeat(self, node: ast.For, times: int, until: int | None, env: Env) -> None:
-        if self.lines is None:
-            raise _NeedsProgram("a loop in a branch", node.lineno)
-        target = _target(node)
+        lines = self.steps.lines
+        if lines is None:
+            raise NeedsProgram("a loop in a branch", node.lineno)
+        target = loop_names(node)
         if any(
             isinstance(one, ast.Name) and one.id in target for part in node.body for one in ast.walk(part)
         ):
             raise Unread("a loop that ends early and uses its number", node.lineno)
-        sets = dict.fromkeys(_sets(node.body))
+        sets = dict.fromkeys(names_set(node.body))
         state = [name for name in sets if name in env]
         if not state:
             raise Unread("a loop that changes nothing that was there before", node.lineno)
-        outer_lines = self.lines
         for name in state:
-            if not env[name].text.isidentifier() or env[name].text not in self.used:
-                named = self._free(name)
-                self.lines.append(f"let {named} = {env[name].text}")
+            if not env[name].text.isidentifier() or env[name].text not in self.steps.used:
+                named = self.steps.free(name)
+                lines.append(f"let {named} = {env[name].text}")
                 env[name] = Value(named, env[name].kind, env[name].outputs)
         inner = dict(env)
-        self.lines = []
-        try:
+        inside: list[str] = []
+        with self.steps.going_to(inside):
             for place, one in enumerate(node.body):
                 if place == until:
                     assert isinstance(one, ast.If)
-                    self.lines.append(f"until {self.expressions().condition(one.test, inner).text}")
+                    inside.append(f"until {self.expressions().condition(one.test, inner).text}")
                 elif self.run([one], inner) is not None:
                     raise Unread("a loop that returns", node.lineno)
-            names = {name: env[name].text for name in state}
-            inside = self.lines
-            for name in state:
-                if inner[name].text != names[name]:
-                    inside.append(f"let {names[name]} = {inner[name].text}")
-            inside = _folded(inside, names)
-        finally:
-            self.lines = outer_lines
-        named = self._free(f"{state[0]}_at_last" if len(state) == 1 else "at_last")
-        self.lines.append(f"let {named} = repeat {times} from {', '.join(names.values())} {{")
-        self.lines += [f"  {line}" for line in inside]
-        self.lines.append("}")
+        names = {name: env[name].text for name in state}
+        inside += [
+            f"let {names[name]} = {inner[name].text}" for name in state if inner[name].text != names[name]
+        ]
+        inside = folded(inside, names)
+        named = self.steps.free(f"{state[0]}_at_last" if len(state) == 1 else "at_last")
+        lines.append(f"let {named} = repeat {times} from {', '.join(names.values())} {{")
+        lines += [f"  {line}" for line in inside]
+        lines.append("}")
         for name in sets:
             if name in state:
                 text = named if len(state) == 1 else f"{named}.{names[name]}"
@@ -637,7 +569,7 @@ class Bodies(Struct):
 
     def expressions(self) -> Expressions:
         if self.reader is None:
-            self.reader = Expressions(self.file, self._called, self._named)
+            self.reader = Expressions(self.file, self.called, self._named)
         return self.reader
 
     def _value(self, node: ast.expr, env: Env) -> Value:
@@ -655,7 +587,7 @@ class Bodies(Struct):
                 group = self._value(one.value, env)
                 if group.outputs is None:
                     raise Unread("a prediction of what is not known", node.lineno)
-                group = self._let("out", group)
+                group = self.steps.let("out", group)
                 found |= {name: self.expressions().field(group, name) for name in group.outputs or ()}
             if node.args or not found:
                 raise Unread("a prediction without names", node.lineno)
@@ -673,7 +605,7 @@ class Bodies(Struct):
     def _named(self, node: ast.expr, env: Env) -> Value | None:
         match node:
             case ast.Attribute(value=ast.Name(id="self"), attr=name) if (
-                name in self.file.own and name not in self.scope.parts
+                name in self.file.own and name not in self.calls.scope.parts
             ):
                 found = constant(self.file, node)
                 kinds: dict[type, str] = {str: "str", bool: "bool", int: "int", float: "float"}
@@ -681,94 +613,13 @@ class Bodies(Struct):
             case _:
                 return None
 
-    def _called(self, node: ast.Call, env: Env) -> Value | None:
-        function = node.func
-        if isinstance(function, ast.Attribute) and function.attr in (
-            "acall",
-            "aforward",
-            "forward",
-            "__call__",
-        ):
-            function = function.value
-        if self.file.framework(node.func) == "majority":
-            return self._majority(node, env)
-        if self.file.dotted(node.func).rpartition(".")[2] == "deduplicate" and len(node.args) == 1:
-            items = self._value(node.args[0], env)
-            return Value(f"unique({items.text})", items.kind, asks=items.asks)
-        if (
-            isinstance(function, ast.Attribute)
-            and isinstance(function.value, ast.Name)
-            and function.value.id == "self"
-            and function.attr in self.scope.methods
-        ):
-            return self.method(self.scope.methods[function.attr], node, env)
-        part = self._part(function, env)
-        if part is None:
-            return None
-        return self._call_of(part, node, env)
-
-    def _part(self, function: ast.expr, env: Env) -> CalledPart | None:
-        if isinstance(function, ast.Subscript):
-            parts = self.resolve(function.value, self.scope)
-            if isinstance(parts, list):
-                place = self._value(function.slice, env).text
-                if place.isdigit() and int(place) < len(parts):
-                    return parts[int(place)]
-                raise Unread("a module that is chosen while the program runs", line_of(function))
-            if isinstance(parts, dict) and isinstance(function.slice, ast.Constant):
-                return parts.get(str(function.slice.value))
-            return None
-        found = self.resolve(function, self.scope)
-        return found if isinstance(found, CalledPart) else None
-
-    def _call_of(self, part: CalledPart, node: ast.Call, env: Env) -> Value:
-        given: dict[str, Value] = {}
-        names = list(part.inputs)
-        if part.makes_chains and node.args:
-            self.draft.say(
-                node.lineno,
-                f"`{part.name}` makes the answers that it compares: those that it is given are left out",
-            )
-        for place, one in enumerate(node.args if not part.makes_chains else ()):
-            if isinstance(one, ast.Starred) or place >= len(names):
-                raise Unread(f"`{part.name}` takes no such argument", node.lineno)
-            given[names[place]] = self._value(one, env)
-        for keyword in node.keywords:
-            if keyword.arg is None:
-                group = (
-                    self._value(keyword.value, env)
-                    if not isinstance(keyword.value, ast.Name) or keyword.value.id in env
-                    else None
-                )
-                if group is None or group.outputs is None:
-                    raise Unread("a call with `**`", node.lineno)
-                given |= {
-                    one: self.expressions().field(group, one) for one in part.inputs if one in group.outputs
-                }
-                continue
-            name = plain_name(keyword.arg)
-            if name in part.inputs:
-                given[name] = self._value(keyword.value, env)
-            elif keyword.arg == "k" and part.outputs is None:
-                self.draft.say(node.lineno, f"`k` of `{part.name}` is left out")
-            else:
-                self.draft.say(
-                    node.lineno,
-                    f"`{keyword.arg}` of a call of `{part.name}` is left out: it is none of its inputs",
-                )
-        for name, value in given.items():
-            listed = value.kind.startswith("list[") or value.text == "[]"
-            if listed and name in part.untyped and part.inputs[name] == "str":
-                kind = value.kind if value.kind.startswith("list[") else "list[str]"
-                self.draft.widen(part.signature, name, kind)
-                self.draft.say(
-                    node.lineno,
-                    f"`{name}` of `{part.name}` has no type there, and is given a list: it is `{kind}` here, and shown as JSON",
-                )
-        text = f"{part.name}({', '.join(f'{one} = {value.text}' for one, value in given.items())})"
-        if part.outputs is None:
-            return Value(text, "" if part.gives == "any" else part.gives, asks=True)
-        return Value(text, outputs=part.outputs, asks=True)
+    def called(self, node: ast.Call, env: Env) -> Value | None:
+        """What a call gives, where it is known."""
+        reader = self.expressions()
+        found = self.calls.ready(node, env, reader)
+        if found is None and (method := self.calls.method(node)) is not None:
+            found = self.method(method, node, env)
+        return found or self.calls.made(node, env, reader)
 
     def method(self, method: ast.FunctionDef | ast.AsyncFunctionDef, node: ast.Call, env: Env) -> Value:
         """A method of the class that is one expression, written in its place."""
@@ -799,7 +650,7 @@ class Bodies(Struct):
                     inner[name] = self._value(defaults[name], {})
             returned = self.run(method.body, inner)
             if isinstance(returned, dict):
-                kept = {name: self._let(name, value) for name, value in returned.items()}
+                kept = {name: self.steps.let(name, value) for name, value in returned.items()}
                 return Value(
                     f"({method.name})",
                     outputs={name: value.kind for name, value in kept.items()},
@@ -814,106 +665,4 @@ class Bodies(Struct):
     def _argument(self, name: str, node: ast.expr, env: Env) -> Value:
         """What a method is given: a value may stand wherever it is read, a call is made once."""
         value = self._value(node, env)
-        return self._let(name, value) if value.asks else value
-
-    def _majority(self, node: ast.Call, env: Env) -> Value:
-        """`dspy.majority([self.ask(…) for _ in range(5)])`: a module of its own."""
-        listed = node.args[0] if node.args else None
-        if not (
-            isinstance(listed, ast.ListComp)
-            and len(listed.generators) == 1
-            and isinstance(listed.elt, ast.Call)
-        ):
-            raise Unread("`dspy.majority` of answers that are made elsewhere", node.lineno)
-        times = self._value(listed.generators[0].iter, env).text
-        part = self._part(listed.elt.func, env)
-        if part is None or part.outputs is None or not times.startswith("range("):
-            raise Unread("`dspy.majority` of what is no module", node.lineno)
-        count = times.removeprefix("range(").removesuffix(")")
-        field_ = next(
-            (str(constant(self.file, one.value)) for one in node.keywords if one.arg == "field"), ""
-        )
-        name = self.draft.name(f"{part.name}_majority")
-        options = [part.name, f"n = {count}", *([f"field = {plain_name(field_)}"] if field_ else [])]
-        self.draft.add("module", f"module {name} = Majority({', '.join(options)})")
-        return self._call_of(CalledPart(name, part.inputs, part.outputs), listed.elt, env)
-
-
-class _Replaced(ast.NodeTransformer):
-    """A loop's name, as what it is in one round."""
-
-    def __init__(self, name: str, value: ast.expr) -> None:
-        self._name = name
-        self._value = value
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return ast.copy_location(copy.deepcopy(self._value), node) if node.id == self._name else node
-
-
-def _always_returns(body: Sequence[ast.stmt]) -> bool:
-    return any(
-        isinstance(one, ast.Return)
-        or (isinstance(one, ast.If) and _always_returns(one.body) and _always_returns(one.orelse))
-        for one in body
-    )
-
-
-def _may_return(body: Sequence[ast.stmt]) -> bool:
-    return any(isinstance(node, ast.Return) for one in body for node in ast.walk(one))
-
-
-def _breaks(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.If)
-        and not statement.orelse
-        and len(statement.body) == 1
-        and isinstance(statement.body[0], ast.Break)
-    )
-
-
-def _target(node: ast.For) -> list[str]:
-    match node.target:
-        case ast.Name(id=name):
-            return [name]
-        case ast.Tuple(elts=[ast.Name(id=one), ast.Name(id=other)]):
-            return [one, other]
-        case _:
-            raise Unread("a loop over more than two names", node.lineno)
-
-
-def _sets(body: Sequence[ast.stmt]) -> list[str]:
-    found: list[str] = []
-    for statement in body:
-        for node in ast.walk(statement):
-            match node:
-                case ast.Assign(targets=targets):
-                    found += [
-                        one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)
-                    ]
-                case ast.AugAssign(target=ast.Name(id=name)) | ast.AnnAssign(target=ast.Name(id=name)):
-                    found.append(name)
-                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append" | "extend")):
-                    found.append(name)
-                case _:
-                    pass
-    return found
-
-
-def _folded(lines: list[str], names: Mapping[str, str]) -> list[str]:
-    """`let context_2 = …` and then `let context = context_2`, in one line where nothing else reads the first."""
-    kept = list(lines)
-    for name in names.values():
-        last = next((line for line in kept if line.startswith(f"let {name} = ")), None)
-        if last is None:
-            continue
-        inner = last.removeprefix(f"let {name} = ")
-        made = next((line for line in kept if line.startswith(f"let {inner} = ")), None)
-        if (
-            made is not None
-            and made.count("\n") == 0
-            and not made.endswith("{")
-            and "\n".join(kept).count(inner) == 2
-        ):
-            kept[kept.index(made)] = f"let {name} = {made.removeprefix(f'let {inner} = ')}"
-            kept.remove(last)
-    return kept
+        return self.steps.let(name, value) if value.asks else value

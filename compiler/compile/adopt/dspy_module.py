@@ -7,14 +7,16 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from .bodies import Bodies, ClassScope, Part
+from .bodies import Bodies
 from .callables import MODULES, Callables, CalledPart
+from .calls import ClassCalls, ClassScope, Part
 from .chains import Chains, Models
 from .drafts import Draft, Unread, literal, plain_name
 from .kinds import Kinds
 from .python_source import NotRead, PythonFile, constant, line_of, read_python
 from .scores import Metrics
 from .signatures import Signatures
+from .steps import WrittenSteps
 
 _RETRIEVERS = ("Retrieve", "ColBERTv2")
 
@@ -227,7 +229,8 @@ class _Adoption(Struct):
                 },
             )
             inputs = self._inputs(forward, parts)
-            bodies = Bodies(self.file, self.draft, self._resolve, scope)
+            calls = ClassCalls(self.file, self.draft, self._resolve, scope)
+            bodies = Bodies(self.file, self.draft, calls, WrittenSteps(self.draft))
             return bodies.program(self.draft.name(node.name), _with_keywords(forward, inputs), inputs)
         finally:
             self.file.values, self.file.own = outer_values, outer_own

@@ -9,12 +9,14 @@ from typing import TypeVar, cast
 
 from msgspec import Struct, field
 
-from .bodies import Bodies, ClassScope
+from .bodies import Bodies
 from .callables import MODULES, CalledPart
+from .calls import ClassCalls, ClassScope
 from .drafts import Draft, Unread, plain_name, quoted
 from .expressions import Env, Value
 from .python_source import PythonFile, constant, line_of
 from .signatures import Signatures
+from .steps import WrittenSteps
 
 _Node = TypeVar("_Node", bound=ast.AST)
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -133,11 +135,12 @@ class Metrics(Struct):
 
     def _read(self, function: Function, env: Env, *, traced: bool) -> tuple[list[str], Value, Value | None]:
         """The `let`s of a function, its score and its feedback."""
+        lines: list[str] = []
+        calls = ClassCalls(self.file, self.draft, lambda node, scope: None, ClassScope("metric", {}, {}))
+        used = {"gold", "pred", "score", "accept", "feedback", "reason"}
         bodies = _MetricBodies(
-            self.file, self.draft, lambda node, scope: None, ClassScope("metric", {}, {}), metrics=self
+            self.file, self.draft, calls, WrittenSteps(self.draft, used, lines), metrics=self
         )
-        bodies.lines = []
-        bodies.used = {"gold", "pred", "score", "accept", "feedback", "reason"}
         if isinstance(function, ast.Lambda):
             body: list[ast.stmt] = [
                 ast.copy_location(ast.Return(_Traced(traced).visit(_copied(function.body))), function)
@@ -149,10 +152,10 @@ class Metrics(Struct):
         if isinstance(returned, dict):
             if "score" not in returned:
                 raise Unread("a metric that gives no score", line_of(function))
-            return bodies.lines, returned["score"], returned.get("feedback")
+            return lines, returned["score"], returned.get("feedback")
         if returned is None or returned.outputs is not None:
             raise Unread("a metric that gives no number", line_of(function))
-        return bodies.lines, returned, None
+        return lines, returned, None
 
     # What DSPy has --------------------------------------------------------------------------------
 
@@ -262,10 +265,10 @@ class Metrics(Struct):
 class _MetricBodies(Bodies):
     metrics: Metrics | None = None
 
-    def _called(self, node: ast.Call, env: Env) -> Value | None:
+    def called(self, node: ast.Call, env: Env) -> Value | None:
         assert self.metrics is not None
         found = self.metrics.called(node, env, self)
-        return found if found is not None else super()._called(node, env)
+        return found if found is not None else super().called(node, env)
 
 
 def _fields_of(gold: Value, pred: Value) -> Callable[[str, str], str]:
