@@ -10,10 +10,12 @@ from msgspec import Struct, field
 from .bodies import Bodies
 from .callables import MODULES, Callables, CalledPart
 from .calls import ClassCalls, ClassScope, Part
-from .chains import Chains, Models
+from .chains import Chains
 from .drafts import Draft, Unread, literal, plain_name
 from .kinds import Kinds
+from .models import Models
 from .python_source import NotRead, PythonFile, constant, line_of, read_python
+from .rows import ScriptRows
 from .scores import Metrics
 from .signatures import Signatures
 from .steps import WrittenSteps
@@ -77,7 +79,8 @@ class _Adoption(Struct):
             self._variable(one)
         for one in modules:
             self._program(one)
-        chains = Chains(self.file, self.draft, self.models, self.metrics, self._program_of)
+        rows = ScriptRows(self.file, self.draft)
+        chains = Chains(self.file, self.draft, self.models, self.metrics, self._program_of, rows)
         chains.read()
         if any(text.startswith("module ") for text in self.draft.sections["module"]):
             self.models.stand_in()
