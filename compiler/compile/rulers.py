@@ -16,12 +16,7 @@ from msgspec import Struct, field
 
 from dspec.runtime.models.transports.answers import FRAME
 from dspec.runtime.running.strategies.base import Times
-from dspec.runtime.schema.program import (
-    LM,
-    FieldSpec,
-    Predictor,
-    Tool,
-)
+from dspec.runtime.schema.program import LM, FieldSpec, Predictor, Tool
 from dspec.runtime.schema.types import OneOf, OneOfNumbers, OptionalOf, Scalar, Type
 
 from .sizes import bytes_of

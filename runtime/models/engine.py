@@ -46,17 +46,7 @@ from .lanes import Lane
 from .ledger import Ledger
 from .limits import FURTHER, PATIENCE, Backoff
 from .pool import BATCHED, LanePool, Senders
-from .protocol import (
-    Answer,
-    Answering,
-    Hearing,
-    Message,
-    Request,
-    ToolAnswer,
-    Tools,
-    ToolUse,
-    key_of,
-)
+from .protocol import Answer, Answering, Hearing, Message, Request, ToolAnswer, Tools, ToolUse, key_of
 from .transports import Mode
 from .transports.answers import STREAMED, estimate_request
 

@@ -13,9 +13,7 @@ from .endpoints import Endpoint, Kind, address, resolve
 from .lanes import Lane, Learned, remembered_by, shared_by
 from .ledger import Ledger
 from .limits import Admission, Backoff, RateWindow, Stragglers
-from .protocol import (
-    Transport,
-)
+from .protocol import Transport
 from .transports import Mode, choose, open_batches, open_transport
 
 BATCHED = 10_000

@@ -15,17 +15,15 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import CheckFailed, ConfigurationError, DspecError, EvaluationError, FunctionFailed, ToolFailed
-from ..models.protocol import Answering, Message
+from ..models.protocol import Answering
 from ..schema.program import (
     BranchStep,
     CallStep,
     CheckStep,
     EachStep,
-    FieldSpec,
     Graph,
     ModuleSpec,
     NestedSteps,
@@ -38,18 +36,31 @@ from ..schema.program import (
     ToolStep,
     ValueStep,
 )
-from ..schema.trace import CODE, ModelCall, TraceStep
-from ..schema.types import STR, JsonValue, Row
+from ..schema.trace import CODE, TraceStep
+from ..schema.types import JsonValue, Row
 from ..tools.base import Undeclared, declared
 from ..values.checks import Failure, failures
 from ..values.interpret import evaluate, names, spend
 from ..values.rows import fitting
-from .asking import Asked, ask_again, fits, given_up
+from .asking import ask_again, fits, given_up
+from .hinting import hinted, unhinted
 from .order import order_of
 from .rewards import scored
-from .session import NativeCalls, ProgramRun, Recording
+from .session import NativeCalls, ProgramRun
 from .siblings import Siblings
-from .strategies.base import HINT, Scored, free_name
+from .stepruns import (
+    Last,
+    StepRun,
+    as_dropped,
+    as_recorded,
+    done_again,
+    entry_of,
+    joined,
+    remarks,
+    with_answer,
+    with_recording,
+)
+from .strategies.base import Scored
 from .strategies.table import conducted, strategy_of
 
 if TYPE_CHECKING:
@@ -59,29 +70,6 @@ Result = TypeVar("Result")
 
 STEPS_OF_A_STEP = 10
 """Beginning a step counts as so many steps of an expression, so that loops within loops are bounded in time, too."""
-
-
-class Last(Struct, frozen=True):
-    """The exchange that a step's outputs come from, and that a failed check continues."""
-
-    predictor: Predictor
-    asked: Asked
-    place: int
-    """Where its entry stands in the step's trace."""
-
-
-class StepRun(Struct, frozen=True):
-    """What a step gave, the calls that were made for it, in order, and notes that belong to no call."""
-
-    value: JsonValue
-    trace: tuple[TraceStep, ...] = ()
-    notes: tuple[str, ...] = ()
-    last: Last | None = None
-
-    @property
-    def outputs(self) -> Row:
-        assert isinstance(self.value, dict)
-        return self.value
 
 
 async def run_graph(session: ProgramRun, graph: Graph, inputs: Row, path: str = "") -> StepRun:
@@ -133,7 +121,7 @@ async def _predict(
     session: ProgramRun, address: str, predictor: Predictor, inputs: Row, step: str
 ) -> StepRun:
     row = fitting(predictor.signature.inputs, inputs, session.program.records, step)
-    session = _recording(session)
+    session = with_recording(session)
     if session.voice is not None:
         session = replace(session, speaking=session.voice.at(step, address))
     try:
@@ -144,71 +132,13 @@ async def _predict(
         recording = session.recording
         if recording is not None:
             entry = TraceStep(step, address, row, {}, len(recording.calls), (f"failed: {error.message}",))
-            error.trace = (_recorded(session, entry, recording.said),)
+            error.trace = (as_recorded(session, entry, recording.said),)
         raise
     if session.speaking is not None:
         session.speaking.settle(asked.outputs)
     return StepRun(
         asked.outputs, (entry_of(session.recording, step, address, asked),), (), Last(predictor, asked, 0)
     )
-
-
-def _recording(session: ProgramRun, calls: Sequence[ModelCall] = ()) -> ProgramRun:
-    """The session with a recording for one run of a predictor, where runs are recorded. It goes on after `calls`."""
-    if session.recording is None:
-        return session
-    return replace(session, recording=Recording(session.recording.origin, list(calls)))
-
-
-def entry_of(recording: Recording | None, step: str, address: str, asked: Asked) -> TraceStep:
-    """A predictor's part in a run, with what was recorded of it."""
-    flaws = asked.flaws
-    calls = () if recording is None else tuple(recording.calls)
-    return TraceStep(
-        step,
-        address,
-        asked.inputs,
-        asked.outputs,
-        asked.attempts if recording is None else len(calls),
-        asked.notes,
-        exchange=() if recording is None else _exchange(asked.messages),
-        calls=calls,
-        began=calls[0].began if calls else 0.0,
-        seconds=0.0 if recording is None else sum(call.seconds for call in calls),
-        guessed=asked.guessed,
-        cut=flaws.cut,
-        repaired=flaws.repaired,
-        unreadable=flaws.unreadable,
-    )
-
-
-def _exchange(messages: Sequence[Message]) -> tuple[tuple[str, str], ...]:
-    return tuple((message.role, message.content) for message in messages)
-
-
-def _recorded(session: ProgramRun, entry: TraceStep, messages: Sequence[Message]) -> TraceStep:
-    """The entry with what was recorded of it."""
-    if session.recording is None:
-        return entry
-    calls = tuple(session.recording.calls)
-    return replace(
-        entry,
-        attempts=len(calls),
-        exchange=_exchange(messages),
-        calls=calls,
-        began=calls[0].began if calls else 0.0,
-        seconds=sum(call.seconds for call in calls),
-    )
-
-
-def remarks(
-    session: ProgramRun, step: str, *notes: str, reward: float | None = None
-) -> tuple[TraceStep, ...]:
-    """What is said of a step besides its calls, where runs are recorded."""
-    if session.recording is None:
-        return ()
-    began = time.perf_counter() - session.recording.origin
-    return (TraceStep(step, "", {}, {}, 0, notes, began=began, reward=reward),)
 
 
 async def _call(
@@ -397,7 +327,7 @@ class _Conductor:
             lost = self._chosen is not None and self._takes.get(place, self._chosen) != self._chosen
             if not lost and ran.last is not None and outputs.items() <= ran.outputs.items():
                 last = replace(ran.last, place=len(trace) + ran.last.place)
-            trace += _dropped(ran.trace) if lost else ran.trace
+            trace += as_dropped(ran.trace) if lost else ran.trace
             notes += ran.notes
         return StepRun(outputs, tuple(trace), tuple(notes), last)
 
@@ -423,15 +353,15 @@ class _Conductor:
         try:
             ran = await work
         except DspecError as error:
-            self._ran[place] = StepRun(None, _dropped(error.trace))  # the strategy may go on
+            self._ran[place] = StepRun(None, as_dropped(error.trace))  # the strategy may go on
             error.trace = ()
             raise
         if dropped:
-            ran = replace(ran, trace=_dropped(ran.trace))
+            ran = replace(ran, trace=as_dropped(ran.trace))
         if not answering:
             ran = replace(ran, last=None)
         if hints:
-            ran = replace(ran, trace=tuple(_unhinted(self.program, entry, hints) for entry in ran.trace))
+            ran = replace(ran, trace=tuple(unhinted(self.program, entry, hints) for entry in ran.trace))
         self._ran[place] = ran
         return ran
 
@@ -533,7 +463,7 @@ class _Steps:
             self.block(step.body, {step.variable: item}, f"{place}[{number}]", self.taking(step.name, number))
             for number, item in enumerate(items)
         )
-        return _joined([one.value for one in ran], ran)
+        return joined([one.value for one in ran], ran)
 
     async def repeat(self, step: RepeatStep) -> StepRun:
         state = {name: evaluate(value, self.scope) for name, value in step.start.items()}
@@ -559,7 +489,7 @@ class _Steps:
             ran.append(StepRun(None, second.trace(), second.notes()))
             state = {**state, **{name: evaluate(value, scope) for name, value in step.again.items()}}
         value = state if step.value is None else evaluate(step.value, {**self.scope, **state})
-        return _joined(value, ran)
+        return joined(value, ran)
 
     def place(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
@@ -592,8 +522,8 @@ class _Steps:
             notes = (*ran.last.asked.notes, *given_up(broken, self.name, ran.last.asked))
         except CheckFailed as error:
             raise self.failed(index, step, error) from None
-        session = _recording(self.session, ran.trace[ran.last.place].calls)
-        self.done[blamed] = _answering(session, ran, replace(ran.last.asked, notes=notes))
+        session = with_recording(self.session, ran.trace[ran.last.place].calls)
+        self.done[blamed] = with_answer(session, ran, replace(ran.last.asked, notes=notes))
 
     def failed(self, index: int, step: CheckStep, error: CheckFailed) -> CheckFailed:
         self.done[index] = StepRun(None, self.remarks(index, step, f"failed: {error.message}"))
@@ -615,7 +545,7 @@ class _Steps:
         assert last is not None
         assert not isinstance(step, CheckStep)
         asked = replace(last.asked, notes=(*last.asked.notes, *(f"asked again: {text}" for text in messages)))
-        session = _recording(self.session, ran.trace[last.place].calls)
+        session = with_recording(self.session, ran.trace[last.place].calls)
         speaking = session.voice and session.voice.last(ran.trace[last.place].step)
         if speaking is not None:
             speaking.withdraw(asked.notes[-1])
@@ -623,7 +553,7 @@ class _Steps:
         answered = await ask_again(session, last.predictor, asked, messages)
         if speaking is not None:
             speaking.settle(answered.outputs)
-        self.keep(index, step.name, _answering(session, ran, answered))
+        self.keep(index, step.name, with_answer(session, ran, answered))
 
     async def again(self, index: int, step: CheckStep) -> list[Failure]:
         """Runs the steps again that depend on a new answer. Gives the failures of the checks among them, else of this one."""
@@ -640,7 +570,7 @@ class _Steps:
                     )
                 await self.step(dependent)
                 if earlier is not None and earlier.trace:
-                    self.done[dependent] = _after(earlier, self.done[dependent])
+                    self.done[dependent] = done_again(earlier, self.done[dependent])
         return broken or failures([step.check], self.scope)
 
     def trace(self) -> tuple[TraceStep, ...]:
@@ -650,42 +580,6 @@ class _Steps:
         return tuple(note for _, ran in sorted(self.done.items()) for note in ran.notes)
 
 
-def _dropped(trace: Sequence[TraceStep]) -> tuple[TraceStep, ...]:
-    return tuple(replace(entry, dropped=True) for entry in trace)
-
-
-def hinted(program: Program, hints: Mapping[str, str]) -> Program:
-    """The program with one more input for some predictors: the advice that `hints` has under their addresses."""
-    predictors = dict(program.predictors)
-    for address, text in hints.items():
-        asked = predictors[address]
-        signature = asked.signature
-        hint = FieldSpec(
-            name=_hint_name(asked),
-            type=STR,
-            description="advice, after an earlier attempt that was not good enough",
-            has_default=True,
-            default=text,
-        )
-        signature = signature.model_copy(update={"inputs": (*signature.inputs, hint)})
-        predictors[address] = asked.model_copy(update={"signature": signature})
-    return program.model_copy(update={"predictors": predictors})
-
-
-def _hint_name(predictor: Predictor) -> str:
-    signature = predictor.signature
-    return free_name(HINT, {field.name for field in (*signature.inputs, *signature.outputs)})
-
-
-def _unhinted(program: Program, entry: TraceStep, hints: Mapping[str, str]) -> TraceStep:
-    """The entry with the inputs that its predictor has without advice, so that it may become a demo."""
-    if entry.predictor not in hints:
-        return entry
-    name = _hint_name(program.predictors[entry.predictor])
-    inputs = {key: one for key, one in entry.inputs.items() if key != name}
-    return replace(entry, inputs=inputs, hint=hints[entry.predictor])
-
-
 async def _run_traced(steps: _Steps) -> None:
     """Runs the steps. An error carries the trace of what was done before it."""
     try:
@@ -693,32 +587,3 @@ async def _run_traced(steps: _Steps) -> None:
     except DspecError as error:
         error.trace = (*steps.trace(), *error.trace)
         raise
-
-
-def _joined(value: JsonValue, ran: Sequence[StepRun]) -> StepRun:
-    """A value, with the trace and the notes of all that ran for it."""
-    trace = tuple(entry for one in ran for entry in one.trace)
-    return StepRun(value, trace, tuple(note for one in ran for note in one.notes))
-
-
-def _answering(session: ProgramRun, ran: StepRun, asked: Asked) -> StepRun:
-    """What ran, with a later answer in place of its last."""
-    last = ran.last
-    assert last is not None
-    entry = ran.trace[last.place]
-    entries = list(ran.trace)
-    entries[last.place] = entry_of(session.recording, entry.step, entry.predictor, asked)
-    kept = ran.outputs.keys()
-    outputs = {name: value for name, value in asked.outputs.items() if name in kept}
-    return StepRun({**ran.outputs, **outputs}, tuple(entries), ran.notes, replace(last, asked=asked))
-
-
-def _after(earlier: StepRun, later: StepRun) -> StepRun:
-    """A step that was done again. Its first call of a model also counts the attempts of the time before."""
-    before = sum(entry.attempts for entry in earlier.trace)
-    place = next((place for place, entry in enumerate(later.trace) if entry.predictor), None)
-    if place is None:  # another branch was chosen, or there was nothing to walk through
-        return later
-    entries = list(later.trace)
-    entries[place] = replace(entries[place], attempts=entries[place].attempts + before)
-    return replace(later, trace=tuple(entries))

@@ -32,8 +32,9 @@ from ..values.values import coerce
 from .asking import KeptAsking, kept_asking
 from .execute import Outcome
 from .fitting import check_inputs
-from .graph import STEPS_OF_A_STEP, entry_of
+from .graph import STEPS_OF_A_STEP
 from .session import Recording
+from .stepruns import entry_of
 from .strategies.base import ask_once
 from .strategies.table import strategy_of
 
