@@ -18,6 +18,7 @@ import typer
 
 from dspec.runtime.errors import ArtifactError, BudgetExceeded, DspecError, Stopped
 
+from .allowance import Allowance
 from .budgets import with_budgets
 from .console import Exit, fail, print_error, say, stdout
 from .options import ThreadsOption, TransportChoice, TransportOption
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from ..compile.evals import EvalResult
     from ..compile.pipeline import Compiled, Job
     from ..compile.prepared import Prepared
-    from ..ir import Budget, Project
+    from ..ir import Project
     from .session import CommandSession
 
 _PATIENCE = 3600.0
@@ -91,14 +92,11 @@ class _Developing:
         from .quick import check_cache
 
         self._path, self._names = path, names
-        self._max_calls, self._max_usd = max_calls, max_usd
+        self._allowance = Allowance(max_calls, max_usd)
         self._threads, self._transport, self._evals = threads, transport, evals
         self._base = path.resolve().parent
         self._given = out
         self._watched = Watched(path, cache=check_cache(path), besides=check_budgets)
-        self._calls, self._usd = 0, 0.0
-        """Of the engines that were closed."""
-        self._open: CommandSession | None = None
         self._stop = asyncio.Event()
         self._entering: asyncio.Task[None] | None = None
         """The task that waits for another command to leave the project."""
@@ -115,7 +113,7 @@ class _Developing:
     async def run(self) -> Exit:
         """Rounds until somebody stops it. Returns the code to leave with."""
         self._arm()
-        limits = ", ".join(self._limits())
+        limits = self._allowance.limits
         within = f", and what changed is compiled within {limits}" if limits else ""
         say(f"watching {self._path}: each save is checked{within}; Ctrl-C ends")
         while not self._stop.is_set():
@@ -125,7 +123,7 @@ class _Developing:
                 await self._work(analysis.project, analysis)
             if not self._saved:
                 await self._until_changed()
-        say(f"ended; this session took {self._calls:,} model calls and ${self._usd:.4f}")
+        say(f"ended; this session took {self._allowance.taken}")
         return Exit.INTERRUPTED if self._cut else Exit.OK
 
     # What is watched ----------------------------------------------------------------------------------
@@ -175,7 +173,11 @@ class _Developing:
             await self._fetch(project, analysis)
             prepared, jobs = await asyncio.to_thread(self._planned, project, analysis)
             for job in jobs:
-                if self._saved or self._stop.is_set() or not self._may_ask(prepared, job.name, job.plan.most):
+                if (
+                    self._saved
+                    or self._stop.is_set()
+                    or not self._allowance.may_ask(prepared, job.name, job.plan.most)
+                ):
                     return
                 if all(prepared.program(name) is not None for name in prepared.project.needed(job.name)):
                     await self._compiled(prepared, job)
@@ -256,55 +258,6 @@ class _Developing:
     def _place(self, name: str) -> Path:
         return self._out / f"{name}.dspc.json"
 
-    # What it may take ---------------------------------------------------------------------------------
-
-    def _limits(self) -> list[str]:
-        said = [] if self._max_calls is None else [f"{self._max_calls:,} calls"]
-        return said + ([] if self._max_usd is None else [f"${self._max_usd:,.2f}"])
-
-    def _may_ask(self, prepared: Prepared, name: str, most: int) -> bool:
-        """Whether the models of a block may be asked; where not, says why."""
-        if self._limits() or not _costs(prepared, name):
-            return True
-        say(
-            f"{name} is to be compiled, in at most {most:,} calls as planned, and its models may cost something: "
-            "give --max-calls or --max-usd for the whole session"
-        )
-        return False
-
-    def _left(self, budget: Budget) -> Budget:
-        """The budget, or what the session has left, where that is less."""
-        calls, usd = self._calls, self._usd
-        if self._open is not None:
-            more = _taken(self._open)
-            calls, usd = calls + more[0], usd + more[1]
-        left: dict[str, float] = {}
-        if self._max_calls is not None:
-            left["calls"] = max(0, self._max_calls - calls)
-        if self._max_usd is not None:
-            left["usd"] = max(0.0, self._max_usd - usd)
-        given = {unit: getattr(budget, unit) for unit in left}
-        return budget.model_copy(
-            update={
-                unit: most if given[unit] is None else min(most, given[unit]) for unit, most in left.items()
-            }
-        )
-
-    def _limit(self, prepared: Prepared) -> None:
-        """Has the blocks of a project end where the session's budget does."""
-        project = prepared.project
-        optimizes = {
-            name: block.model_copy(update={"budget": self._left(block.budget)})
-            for name, block in project.optimizes.items()
-        }
-        evals = {
-            name: block
-            if block.budget is None
-            else block.model_copy(update={"budget": self._left(block.budget)})
-            for name, block in project.evals.items()
-        }
-        prepared.project = project.model_copy(update={"optimizes": optimizes, "evals": evals})
-
     # One block ----------------------------------------------------------------------------------------
 
     async def _compiled(self, prepared: Prepared, job: Job) -> None:
@@ -314,13 +267,13 @@ class _Developing:
         declared, before = prepared.project, _whole(self._place(job.name))
         then = await asyncio.to_thread(_meant, prepared, job.name)
         self._tell_changes(prepared, job)
-        self._limit(prepared)
+        self._allowance.bound(prepared)
         done, superseded = await self._in_session(prepared, job, then)
         prepared.project = prepared.project.model_copy(
             update={"optimizes": declared.optimizes, "evals": declared.evals}
         )
         if done is not None:
-            self._usd += done.built.spent.training.usd
+            self._allowance.trained(done.built.spent.training.usd)
             if done.built.status == "complete":
                 keep_record(prepared, done, self._path)
                 self._fresh.add(job.name)
@@ -347,13 +300,12 @@ class _Developing:
                 attempt=attempt,
                 tools=tuple(project.externs.values()),
             ) as session:
-                self._entering, self._open = None, session
+                self._entering = None
+                self._allowance.opened(session)
                 yield session
         finally:
             self._entering = None
-            if self._open is not None:
-                calls, usd = _taken(self._open)
-                self._calls, self._usd, self._open = self._calls + calls, self._usd + usd, None
+            self._allowance.closed()
             self._arm()
 
     async def _in_session(self, prepared: Prepared, job: Job, then: Snapshot) -> tuple[Compiled | None, bool]:
@@ -439,7 +391,7 @@ class _Developing:
     ) -> tuple[tuple[EvalResult, ...], BudgetExceeded | Stopped | None]:
         from ..compile.evals import Walls, evaluate_each
 
-        self._limit(prepared)
+        self._allowance.bound(prepared)
         compiled = {block: found} if (found := prepared.program(block)) is not None else {}
         return await evaluate_each(
             prepared,
@@ -461,7 +413,9 @@ class _Developing:
                 key = await asyncio.to_thread(_eval_key, prepared, name)
                 if self._scored.setdefault(name, key) != key:
                     due[name] = key
-        if not due or not all(self._may_ask(prepared, project.evals[name].program, 0) for name in due):
+        if not due or not all(
+            self._allowance.may_ask(prepared, project.evals[name].program, 0) for name in due
+        ):
             return
         results: list[EvalResult] = []
         halt: BudgetExceeded | Stopped | None = None
@@ -536,12 +490,6 @@ _SHOWN = 8
 """Changes that are told of one block."""
 
 
-def _taken(session: CommandSession) -> tuple[int, float]:
-    """Calls and USD that an engine took, requests among them of which nobody said what they took."""
-    tally = session.engine.tally
-    return tally.calls + tally.spoiled, tally.spent.usd + tally.reserved.usd
-
-
 def _whole(place: Path) -> Artifact | None:
     """The artifact that stands there, if it is of a compile that came to its end."""
     from dspec.runtime.artifact.artifact import read_artifact
@@ -561,16 +509,6 @@ def _meant(prepared: Prepared, name: str) -> Snapshot:
 
     found = snapshot(prepared, name)
     return {place: value for place, value in found.items() if not place.startswith(NOT_OF_RESULTS)}
-
-
-def _costs(prepared: Prepared, name: str) -> bool:
-    """Whether a model that a compile of the block asks may cost something."""
-    from dspec.runtime.models.prices import price
-
-    from ..compile.prepared import asked_in
-
-    asked = asked_in(prepared.project, prepared.resolved(name))
-    return any(price(lm) != (0.0, 0.0) for lm in asked)
 
 
 def _eval_key(prepared: Prepared, name: str) -> str:
