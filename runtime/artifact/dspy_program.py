@@ -16,7 +16,7 @@ from ..running.strategies.base import ModuleParts
 from ..running.strategies.table import STRATEGIES, strategy_of
 from ..schema.ensemble import Runnable
 from ..schema.expressions import Expression
-from ..schema.lms import LM, SENT
+from ..schema.lms import SENT
 from ..schema.program import (
     BranchStep,
     CallStep,
@@ -39,11 +39,8 @@ from ..schema.program import (
     canonical,
     walked,
 )
-from ..schema.types import (
-    JsonValue,
-    OptionalOf,
-    Type,
-)
+from ..schema.types import JsonValue, OptionalOf, Type
+from .dspy_models import lm_losses, loading
 from .dspy_state import dspy_state, left_behind
 from .python_classes import PythonClasses, check_words, docstring, python_name
 from .python_text import PythonText, imports_of, python_literal
@@ -149,7 +146,7 @@ class _Writer(Struct):
             + "\n".join(lines)
             + f"\n\n{body}\n"
         )
-        loading = self._loading(own, state)
+        made_ready = loading(self.program, own, state, self._names())
         for function, most in self.text.missing.items():
             self.classes.lost.append(
                 f"the function `{function}`, which Python has none for: write `dspec_{function}`"
@@ -160,7 +157,7 @@ class _Writer(Struct):
                 f'    raise NotImplementedError("write what `{function}` does")\n'
             )
         helpers = [*self.text.helpers.values(), *self.helpers.values()]
-        pieces = [*helpers, *self.classes.written.values(), *self.functions.values(), made, loading]
+        pieces = [*helpers, *self.classes.written.values(), *self.functions.values(), made, made_ready]
         code = "\n\n".join(piece.rstrip("\n") + "\n" for piece in pieces)
         head = f'"""The program `{_words(self.name)}` for DSPy 3.4, made by `dspc export`: `load()` gives it with its state."""\n'
         told = self._behind()
@@ -583,71 +580,13 @@ class _Writer(Struct):
             state = ", ".join(f"{python_name(name, 'name')}={inner[name]}" for name in step.start)
             self._set(step.name, f"dspy.Prediction({state})", names, lines, indent)
 
-    # Loading --------------------------------------------------------------------------------------
-
-    def _loading(self, own: str, state: str) -> str:
-        models = {name: lm for name, lm in self.program.lms.items() if not lm.model.startswith("embedded/")}
-        asked = {
-            address: predictor.lm
-            for address, predictor in self.program.predictors.items()
-            if predictor.lm in models
-        }
-        wanted = list(dict.fromkeys(asked.values()))
-        lines = [
-            f"STATE = Path(__file__).with_name({python_literal(state)})",
-            "",
-            "",
-            f"def load(state: Path = STATE, lm: dspy.LM | None = None) -> {own}:",
-            '    """The program with its state, on its own models, or all of it on another one."""',
-            f"    program = {own}()",
-            "    program.load(state)",
-            "    if lm is not None:",
-            "        program.set_lm(lm)",
-            "        return program",
-        ]
-        if len(wanted) == 1:
-            lines.append(f"    program.set_lm({self._lm(models[wanted[0]])})")
-        elif wanted:
-            names = self._names()
-            lines.append("    models = {")
-            lines += [f"        {python_literal(name)}: {self._lm(models[name])}," for name in wanted]
-            lines.append("    }")
-            lines.append("    asked = {")
-            lines += [
-                f"        {python_literal(names[address])}: {python_literal(name)},"
-                for address, name in asked.items()
-                if address in names
-            ]
-            lines.append("    }")
-            lines += [
-                "    for name, predictor in program.named_predictors():",
-                "        predictor.lm = models[asked[name]]",
-            ]
-        return "\n".join([*lines, "    return program", ""])
-
-    def _lm(self, lm: LM) -> str:
-        given: list[str] = [python_literal(lm.model)]
-        for name in ("temperature", "max_tokens", "seed", *SENT):
-            value = getattr(lm, name)
-            if value is not None:
-                given.append(f"{name}={python_literal(value)}")
-        if lm.api_base is not None:
-            given.append(f"api_base={python_literal(lm.api_base)}")
-        for name, variable in (("api_key", lm.api_key_env), ("api_base", lm.api_base_env)):
-            if variable is not None:
-                given.append(f"{name}=os.getenv({python_literal(variable)})")
-        if lm.retry_said:
-            given.append(f"num_retries={lm.retry}")
-        return f"dspy.LM({', '.join(given)})"
-
     def _behind(self) -> list[str]:
         """What stays behind, of the format, of the models and of what was written here."""
-        mine = set(self.classes.lost)
         settings = ("its model's own reasoning", "what the labels of")
         told = [one for one in left_behind(self.program) if any(mark in one for mark in settings)]
         for name, lm in self.program.lms.items():
-            told += [f"lm `{name}`: {one}" for one in _lm_losses(lm)]
-        return [*told, *(one for one in self.classes.lost if one in mine)]
+            told += [f"lm `{name}`: {one}" for one in lm_losses(lm)]
+        return [*told, *self.classes.lost]
 
 
 class _Reserved:
@@ -658,33 +597,6 @@ class _Reserved:
         inspect_history
     ) = None
     callbacks = history = map_named_predictors = named_sub_modules = None
-
-
-def _lm_losses(lm: LM) -> Iterator[str]:
-    if lm.model.startswith("embedded/"):
-        yield "the offline learner, which only this project has: give `load` an `lm`"
-        return
-    if lm.adapter != "chat":
-        yield f"the layout `{lm.adapter}`: `dspy.configure(adapter=…)` has it for the whole application"
-    for name, value in (
-        ("fallback", lm.fallback),
-        ("on_unreadable", lm.on_unreadable),
-        ("extract", lm.extract),
-        ("tool_calls", lm.tool_calls),
-        ("rpm", lm.rpm),
-        ("tpm", lm.tpm),
-        ("max_parallel", lm.max_parallel),
-        ("hedge", lm.hedge),
-        ("headers", lm.headers or lm.headers_env),
-        ("extra", lm.extra),
-        ("api_version", lm.api_version),
-    ):
-        if value:
-            yield f"`{name}`, which `dspy.LM` has no setting for"
-    if lm.parse == "strict":
-        yield "`parse`: DSPy reads answers in its own way"
-    if lm.custom_endpoint:
-        yield "where it is served: give `load` an `lm`"
 
 
 def _default(field: FieldSpec) -> str:
