@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .completing import names_of
+from .completing import OptimizeNameArgument
 from .console import print_json, stdout
 from .sources import SourceArgument
 
@@ -20,14 +20,7 @@ if TYPE_CHECKING:
 
 def advise(
     path: SourceArgument,
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME",
-            help="The optimize block, if there are several.",
-            autocompletion=names_of("optimize"),
-        ),
-    ] = None,
+    name: OptimizeNameArgument = None,
     prompt_only: Annotated[
         bool, typer.Option("--prompt-only", help="Instructions alone: prompts may show no rows.")
     ] = False,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -38,6 +39,24 @@ def names_of(*keywords: str) -> Callable[[typer.Context, str], list[str]]:
         return [name for name in found if name.startswith(incomplete)]
 
     return complete
+
+
+ProgramNameArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NAME",
+        help="Of a .dspec file: the module or program.",
+        autocompletion=names_of("module", "program"),
+    ),
+]
+OptimizeNameArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NAME",
+        help="The optimize block, if there are several.",
+        autocompletion=names_of("optimize"),
+    ),
+]
 
 
 def typed(environment: Mapping[str, str]) -> list[str]:

@@ -20,6 +20,8 @@ from dspec.runtime.errors import DspecError
 from .controls import CODES, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
 
@@ -82,6 +84,12 @@ def drawing() -> Drawing:
 def say(text: str) -> None:
     """A line on standard error, as it is but for what a terminal would obey."""
     sys.stderr.write(plain(text) + "\n")
+
+
+def few(lines: Sequence[str], most: int) -> list[str]:
+    """The first of the lines, indented, and how many more there are."""
+    more = [f"  and {len(lines) - most} more"] if len(lines) > most else []
+    return [f"  {line}" for line in lines[:most]] + more
 
 
 def print_json(text: str, stream: TextIO | None = None) -> None:

@@ -20,7 +20,7 @@ from dspec.runtime.errors import ArtifactError, BudgetExceeded, DspecError, Stop
 
 from .allowance import Allowance
 from .budgets import with_budgets
-from .console import Exit, fail, print_error, say, stdout
+from .console import Exit, fail, few, print_error, say, stdout
 from .options import ThreadsOption, TransportChoice, TransportOption
 from .session import stop_signals
 from .sources import SourceArgument
@@ -446,10 +446,8 @@ class _Developing:
         say(
             f"{job.name}: compiling, at most {job.plan.most:,} calls, {seen.free.calls:,} of them known already"
         )
-        for line in changed[:_SHOWN]:
-            say(f"  {line}")
-        if len(changed) > _SHOWN:
-            say(f"  and {len(changed) - _SHOWN} more")
+        for line in few(changed, _SHOWN):
+            say(line)
         if seen.free.steps:
             say(f"  as before: {', '.join(seen.free.steps)}")
 

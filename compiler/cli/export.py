@@ -12,7 +12,7 @@ import typer
 
 from dspec.runtime.errors import ArtifactError
 
-from .completing import names_of
+from .completing import ProgramNameArgument
 from .console import Exit, fail, print_json, stderr, stdout
 
 if TYPE_CHECKING:
@@ -46,14 +46,7 @@ def export(
             show_default=False,
         ),
     ],
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME",
-            help="Of a .dspec file: the module or program.",
-            autocompletion=names_of("module", "program"),
-        ),
-    ] = None,
+    name: ProgramNameArgument = None,
     predictor: Annotated[
         list[str] | None,
         typer.Option(
@@ -91,7 +84,9 @@ def export(
     ] = None,
 ) -> None:
     """Write a program for another tool. What that tool has no word for is named, and the exit code is 1."""
-    found, program = opened(target, name)
+    from .sources import program_at
+
+    found, program = program_at(target, name)
     match to:
         case ExportFormat.DSPY:
             _dspy(program, found, names(predictor or []), output)
@@ -101,20 +96,6 @@ def export(
             _chats(program, rows, _only(predictor), output)
         case ExportFormat.ARTIFACT:
             _artifact(program, found, target, output)
-
-
-def opened(target: Path, name: str | None) -> tuple[str, Runnable]:
-    """The program of an artifact or a source, and its name."""
-    if target.suffix != ".dspec":
-        from dspec.runtime.artifact.artifact import read_artifact
-
-        artifact = read_artifact(target, keys_given=lambda _: True)
-        return artifact.name, artifact.program
-    from .sources import checked, pick_program
-
-    _, project = checked(target)
-    chosen = pick_program(project, name, target)
-    return chosen, project.programs[chosen]
 
 
 def _dspy(program: Runnable, name: str, given: dict[str, str], output: Path | None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Exit, print_error
+from .console import Exit, few, print_error
 
 if TYPE_CHECKING:
     from dspec.runtime.artifact.artifact import Artifact
@@ -70,9 +70,7 @@ def leave(place: Path, differences: Sequence[Verified]) -> None:
     """Leaves with exit code 1, naming each of the differences, if there are any."""
     if not differences:
         return
-    lines = [f"  {told(one)}" for one in differences[:_SHOWN]]
-    if len(differences) > _SHOWN:
-        lines.append(f"  and {len(differences) - _SHOWN} more")
+    lines = few([told(one) for one in differences], _SHOWN)
     print_error(
         f"this is not what {place} was made from:\n" + "\n".join(lines),
         "undo the change, or compile anew, without --locked, and keep the new artifact",

@@ -8,7 +8,7 @@ import typer
 from msgspec.structs import replace
 
 from .budgets import BudgetOption, with_budgets
-from .completing import names_of
+from .completing import OptimizeNameArgument
 from .console import print_json, stdout
 from .options import ThreadsOption
 from .sources import SourceArgument
@@ -22,14 +22,7 @@ if TYPE_CHECKING:
 
 def plan(
     path: SourceArgument,
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME",
-            help="The optimize block, if there are several.",
-            autocompletion=names_of("optimize"),
-        ),
-    ] = None,
+    name: OptimizeNameArgument = None,
     why: Annotated[
         bool, typer.Option("--why", help="Say what has changed since the last complete compile.")
     ] = False,

@@ -32,7 +32,7 @@ from ..compile.plan import Plan, plan
 from ..compile.prepared import Prepared, asked_in
 from ..evaluate.store import Store
 from ..project.state import project_root, state_folder
-from .console import Exit, fail, print_error
+from .console import Exit, fail, few, print_error
 
 if TYPE_CHECKING:
     from dspec.runtime.schema.types import JsonValue
@@ -174,9 +174,7 @@ def refuse_drift(file: Path, path: Path, prepared: Prepared, made: Plan) -> None
     )
     if not found:
         return
-    lines = [f"  {change}" for change in found[:_SHOWN]]
-    if len(found) > _SHOWN:
-        lines.append(f"  and {len(found) - _SHOWN} more")
+    lines = few([str(change) for change in found], _SHOWN)
     print_error(
         f"`{name}` is not what {file} planned:\n" + "\n".join(lines), "plan again, or undo the change"
     )

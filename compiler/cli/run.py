@@ -14,7 +14,7 @@ import typer
 
 from dspec.runtime.errors import DspecError, InputError
 
-from .completing import names_of
+from .completing import ProgramNameArgument
 from .console import Exit, fail, print_json, stdout
 from .locking import LockedOption, refuse_changed
 from .observing import SpansOption
@@ -49,14 +49,7 @@ AllowOption = Annotated[
 
 def run(
     target: TargetArgument,
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME",
-            help="Of a .dspec file: the module or program.",
-            autocompletion=names_of("module", "program"),
-        ),
-    ] = None,
+    name: ProgramNameArgument = None,
     inputs: Annotated[
         list[str] | None,
         typer.Option(

@@ -14,6 +14,8 @@ from .quick import sources_at
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from dspec.runtime.schema.ensemble import Runnable
+
     from ..check.analysis import Analysis
     from ..data.needs import Needs
     from ..ir import Project
@@ -144,6 +146,18 @@ def pick_program(project: Project, given: str | None, path: Path) -> str:
     if given is None and not own(project.programs) and len(project.programs) == 1:
         (given,) = project.programs
     return pick(list(project.programs), given, "module or program", path)
+
+
+def program_at(target: Path, name: str | None) -> tuple[str, Runnable]:
+    """The program of an artifact or a source, and its name."""
+    if target.suffix != ".dspec":
+        from dspec.runtime.artifact.artifact import read_artifact
+
+        artifact = read_artifact(target, keys_given=lambda _: True)
+        return artifact.name, artifact.program
+    _, project = checked(target)
+    chosen = pick_program(project, name, target)
+    return chosen, project.programs[chosen]
 
 
 def none_of_its_own(names: Iterable[str], kind: str, path: Path) -> NoReturn:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from .completing import names_of
+from .completing import ProgramNameArgument
 from .console import Exit, fail, print_json
-from .sources import spared
-
-if TYPE_CHECKING:
-    from dspec.runtime.schema.ensemble import Runnable
+from .sources import program_at, spared
 
 
 def stubs(
@@ -22,14 +19,7 @@ def stubs(
             metavar="FILE", help="An artifact (.dspc.json), or a source (.dspec).", show_default=False
         ),
     ],
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME",
-            help="Of a .dspec file: the module or program.",
-            autocompletion=names_of("module", "program"),
-        ),
-    ] = None,
+    name: ProgramNameArgument = None,
     called: Annotated[
         str,
         typer.Option("--class", metavar="NAME", help="The class's name; after the program's unless said."),
@@ -56,7 +46,7 @@ def stubs(
         fail(f"`{called}` is not the name of a class", help="for example `--class Router`", code=Exit.USAGE)
     if check and output is None:
         fail("`--check` compares with a file", help="say which with `--output FILE`", code=Exit.USAGE)
-    found, program = _program(target, name)
+    found, program = program_at(target, name)
     text = written(program, found, called=called, pydantic=pydantic)
     if output is None:
         print_json(text)
@@ -71,16 +61,3 @@ def stubs(
         write_whole(output, text.encode())
     except (OSError, UnicodeDecodeError) as error:
         fail(f"{output} cannot be used: {error}", code=Exit.USAGE)
-
-
-def _program(target: Path, name: str | None) -> tuple[str, Runnable]:
-    if target.suffix != ".dspec":
-        from dspec.runtime.artifact.artifact import read_artifact
-
-        artifact = read_artifact(target, keys_given=lambda _: True)
-        return artifact.name, artifact.program
-    from .sources import checked, pick_program
-
-    _, project = checked(target)
-    chosen = pick_program(project, name, target)
-    return chosen, project.programs[chosen]

@@ -171,12 +171,7 @@ class Evaluator:
     async def _evaluate(
         self, program: Program, rows: Sequence[Example], label: str, told: Told | None, *, must_read: bool
     ) -> Evaluation:
-        keyed = ProgramKey(program)
-        asked = [left_out(program, row.inputs) for row in rows]
-        keys = [
-            keyed.run(self._inputs_digest(row), sample=0, temperature=None, left_out=one is not program)
-            for row, one in zip(rows, asked, strict=True)
-        ]
+        asked, keys = self._tasks(program, rows)
         known = self._store.lookup(keys)
         # All at once and before anything is awaited, so that whose runs they are is no matter of time.
         own = [self._claim(key) for key in keys]
@@ -200,6 +195,16 @@ class Evaluator:
             return await self._scored(rows[place], result, turn)
 
         return await self._in_turn(pending, one, results)
+
+    def _tasks(self, program: Program, rows: Sequence[Example]) -> tuple[list[Program], list[bytes]]:
+        """For each row the program that it is put to, which shows no demo made of it, and the key of that run."""
+        keyed = ProgramKey(program)
+        asked = [left_out(program, row.inputs) for row in rows]
+        keys = [
+            keyed.run(self._inputs_digest(row), sample=0, temperature=None, left_out=one is not program)
+            for row, one in zip(rows, asked, strict=True)
+        ]
+        return asked, keys
 
     async def _replay(
         self, program: Program, rows: Sequence[Example], keys: Sequence[bytes], known: dict[bytes, RunResult]
@@ -308,12 +313,7 @@ class Evaluator:
         """What runs on these rows took that were made before, and how many those are. Nothing is asked."""
         spent, runs = Spent(), 0
         if not isinstance(program, Ensemble):
-            keyed = ProgramKey(program)
-            asked = [left_out(program, row.inputs) for row in rows]
-            keys = [
-                keyed.run(self._inputs_digest(row), sample=0, temperature=None, left_out=one is not program)
-                for row, one in zip(rows, asked, strict=True)
-            ]
+            _, keys = self._tasks(program, rows)
             known = self._store.lookup(keys)
             found = [known[key].spent for key in keys if key in known]
             return sum(found, spent), len(found)

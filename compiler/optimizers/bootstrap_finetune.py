@@ -62,6 +62,13 @@ def _advise(s: Situation) -> Iterator[Idea]:
         )
 
 
+EXCLUDE_DEMOS = Option(
+    "exclude_demos",
+    "bool",
+    False,
+    "Leave the demos that prompts show now out of what is trained on, and out of the result.",
+)
+
 SPEC = Spec(
     name="BootstrapFinetune",
     doc="Runs teachers on all rows of train, and tunes the weights of the program's models on the runs that the metric accepts.",
@@ -79,12 +86,7 @@ SPEC = Spec(
             True,
             "One training for all predictors that ask the same model; false trains one for each predictor.",
         ),
-        Option(
-            "exclude_demos",
-            "bool",
-            False,
-            "Leave the demos that prompts show now out of what is trained on, and out of the result.",
-        ),
+        EXCLUDE_DEMOS,
         *(one for one in DEMO_OPTIONS if one.name in ("max_rounds", "max_errors", "metric_threshold")),
     ),
     sets=frozenset({"weights"}),
@@ -105,7 +107,7 @@ SPEC = Spec(
 
 
 async def run(student: Program, options: Options, context: Context) -> StepResult:
-    start = without_demos(student) if options.flag("exclude_demos") else student
+    start = without_tunable_demos(student) if options.flag("exclude_demos") else student
     training = trainable(start, context)
     lessons, passed, tried = await _lessons(start, options, context)
     if not lessons:
@@ -149,7 +151,7 @@ def trainable(student: Program, context: Context) -> Training:
     return context.training
 
 
-def without_demos(program: Program) -> Program:
+def without_tunable_demos(program: Program) -> Program:
     """The program without the demos of the predictors that may be changed."""
     for address in tunable(program):
         program = program.with_predictor(address, demos=())

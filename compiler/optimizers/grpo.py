@@ -22,7 +22,7 @@ from ..evaluate.counts import Calls, Range
 from ..evaluate.outcomes import Candidate
 from ..evaluate.tasks import together
 from .base import Context, Facts, OptimizerError, Option, Options, Spec, StepResult, TrainingDone, Trains
-from .bootstrap_finetune import lessons_of, on_tuned, trainable, without_demos
+from .bootstrap_finetune import EXCLUDE_DEMOS, lessons_of, on_tuned, trainable, without_tunable_demos
 from .frozen import tunable
 from .ranking import ranked
 
@@ -87,12 +87,7 @@ SPEC = Spec(
             minimum=-10.0,
             maximum=0.0,
         ),
-        Option(
-            "exclude_demos",
-            "bool",
-            False,
-            "Leave the demos that prompts show now out of what is trained on, and out of the result.",
-        ),
+        EXCLUDE_DEMOS,
     ),
     sets=frozenset({"weights"}),
     calls=_calls,
@@ -112,7 +107,7 @@ SPEC = Spec(
 
 
 async def run(student: Program, options: Options, context: Context) -> StepResult:
-    start = without_demos(student) if options.flag("exclude_demos") else student
+    start = without_tunable_demos(student) if options.flag("exclude_demos") else student
     training = trainable(start, context)
     asked = {predictor.lm for predictor in tunable(start).values()}
     if len(asked) != 1:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from .baml_blocks import BamlBlock, BamlType, read_blocks
-from .drafts import Draft, Unread, documented, literal, one_line, plain_name, quoted
+from .drafts import SETTINGS, Draft, Unread, documented, literal, one_line, plain_name, quoted
 from .prompts import TestDraft, worded
 from .python_source import NotRead
 
@@ -32,16 +32,6 @@ _PROVIDERS = {
     "aws-bedrock": "bedrock",
     "ollama": "ollama",
 }
-_SETTINGS = (
-    "temperature",
-    "max_tokens",
-    "top_p",
-    "seed",
-    "stop",
-    "frequency_penalty",
-    "presence_penalty",
-    "reasoning_effort",
-)
 _OUTPUT = "result"
 _LEFT_OUT = ("ctx.", "_.")
 
@@ -82,7 +72,6 @@ class _Reader:
         self.blocks = blocks
         self.names: dict[str, str] = {}
         self.clients: dict[str, str] = {}
-        self.unions: dict[str, str] = {}
         self.modules: dict[str, tuple[str, dict[str, str], str]] = {}
         """Module, inputs and output type of each function."""
 
@@ -163,7 +152,7 @@ class _Reader:
                     if value.startswith("env.")
                     else f"api_base = {quoted(value)}"
                 )
-            elif word in _SETTINGS:
+            elif word in SETTINGS:
                 lines.append(f"{word} = {literal(value)}")
             elif word == "api_key":
                 self.draft.say(
@@ -185,7 +174,7 @@ class _Reader:
             case "tuple":
                 return f"tuple[{', '.join(self._type(one, line) for one in kind.items)}]"
             case "optional":
-                return self._optional(self._type(kind.items[0], line))
+                return self.draft.optional(self._type(kind.items[0], line))
             case "union":
                 return self._union(kind, line)
             case "literal":
@@ -208,17 +197,7 @@ class _Reader:
                 self.draft.say(line, f"a value that is one of {', '.join(kinds)} is `any` here", lost=True)
                 return "any"
             written = " | ".join(kinds)
-        return self._optional(written) if len(rest) < len(kind.items) else written
-
-    def _optional(self, kind: str) -> str:
-        if kind.endswith("?") or kind == "any":
-            return kind
-        if " | " in kind:
-            if kind not in self.unions:
-                self.unions[kind] = self.draft.name("Choice")
-                self.draft.add("type", f"type {self.unions[kind]} = {kind}")
-            kind = self.unions[kind]
-        return f"{kind}?"
+        return self.draft.optional(written) if len(rest) < len(kind.items) else written
 
     def _named(self, name: str, line: int) -> str:
         if name in self.names:

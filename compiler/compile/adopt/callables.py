@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from dspec.runtime.running.strategies.table import STRATEGIES
 
-from .drafts import Draft, Unread, documented, literal, plain_name, quoted
+from .drafts import SETTINGS, Draft, Unread, documented, literal, plain_name, quoted
 from .kinds import Kinds
 from .python_source import PythonFile, constant, line_of, text_of
 from .signatures import SignatureDraft, Signatures
@@ -39,16 +39,6 @@ _OPTIONS = {
     "threshold": "threshold",
     "fail_count": "fail_count",
 }
-_SETTINGS = (
-    "temperature",
-    "max_tokens",
-    "top_p",
-    "seed",
-    "stop",
-    "frequency_penalty",
-    "presence_penalty",
-    "reasoning_effort",
-)
 _SILENT = ("verbose", "cache", "interpreter", "interpreter_factory", "num_threads", "callbacks")
 
 
@@ -150,7 +140,7 @@ class Callables(Struct):
                 found.append(f"tools = [{', '.join(self.extern(one).name for one in items)}]")
             elif name in ("sub_lm", "lm") and isinstance(value, ast.Name) and value.id in self.lms:
                 found.append(f"{name} = {self.lms[value.id]}")
-            elif option in own or name in _SETTINGS:
+            elif option in own or name in SETTINGS:
                 found.append(f"{option} = {literal(constant(self.file, value))}")
             elif name not in _SILENT:
                 self.draft.say(line, f"`{name}` of `dspy.{strategy}` is left out")

@@ -46,6 +46,17 @@ BUILT_IN = frozenset(
         "tuple",
     ]
 )
+SETTINGS = (
+    "temperature",
+    "max_tokens",
+    "top_p",
+    "seed",
+    "stop",
+    "frequency_penalty",
+    "presence_penalty",
+    "reasoning_effort",
+)
+"""Settings of a model that other tools have under the names that the language has."""
 MAX_NOTES = 200
 
 
@@ -83,6 +94,8 @@ class Draft(Struct):
     where: str = ""
     """Of several files, the one that is being read."""
     files: dict[str, str] = field(default_factory=dict[str, str])
+    unions: dict[str, str] = field(default_factory=dict[str, str])
+    """Names of unions that were declared since one of them may be missing, by what they are."""
 
     def say(self, line: int, text: str, *, lost: bool = False) -> None:
         """Notes what is not taken over. The same is said once."""
@@ -101,6 +114,17 @@ class Draft(Struct):
 
     def add(self, kind: str, text: str) -> None:
         self.sections[kind].append(text)
+
+    def optional(self, kind: str) -> str:
+        """The type whose value may be missing. A union gets a name for that."""
+        if kind.endswith("?") or kind == "any":
+            return kind
+        if " | " in kind:
+            if kind not in self.unions:
+                self.unions[kind] = self.name("Choice")
+                self.add("type", f"type {self.unions[kind]} = {kind}")
+            kind = self.unions[kind]
+        return f"{kind}?"
 
     def widen(self, signature: str, field: str, kind: str) -> None:
         """Gives an input of a declared signature another type."""

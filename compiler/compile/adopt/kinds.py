@@ -71,8 +71,6 @@ class Kinds(Struct):
     draft: Draft
     records: dict[str, str] = field(default_factory=dict[str, str])
     """Names of declarations by the names of classes."""
-    unions: dict[str, str] = field(default_factory=dict[str, str])
-    """Names of types by what they are."""
     aliases: dict[str, str] = field(default_factory=dict[str, str])
 
     def of(self, node: ast.expr | None, deep: int = 0) -> str:
@@ -131,7 +129,7 @@ class Kinds(Struct):
         if name == "Literal":
             return self._literals(items, node)
         if name == "Optional":
-            return self._optional(self.of(items[0], deep + 1))
+            return self.draft.optional(self.of(items[0], deep + 1))
         if name == "Union":
             return self._union(list(items), node, deep)
         if name == "Annotated":
@@ -165,13 +163,13 @@ class Kinds(Struct):
                 "a `Literal` of texts or of whole numbers is read, and this is another", line_of(node)
             )
         written = " | ".join(literal(one) for one in kept)
-        return self._optional(written) if missing else written
+        return self.draft.optional(written) if missing else written
 
     def _union(self, members: list[ast.expr], node: ast.AST, deep: int) -> str:
         none = [one for one in members if isinstance(one, ast.Constant) and one.value is None]
         rest = [one for one in members if one not in none]
         if len(rest) == 1:
-            return self._optional(self.of(rest[0], deep + 1))
+            return self.draft.optional(self.of(rest[0], deep + 1))
         kinds = [self.of(one, deep + 1) for one in rest]
         records = {*self.records.values()}
         if all(kind in records for kind in kinds) or all(kind[:1] in '"-0123456789' for kind in kinds):
@@ -179,17 +177,7 @@ class Kinds(Struct):
         else:
             self.draft.say(line_of(node), f"a value that is one of {', '.join(kinds)} is `any` here")
             return "any"
-        return self._optional(written) if none else written
-
-    def _optional(self, kind: str) -> str:
-        if kind.endswith("?") or kind == "any":
-            return kind
-        if " | " in kind:
-            if kind not in self.unions:
-                self.unions[kind] = self.draft.name("Choice")
-                self.draft.add("type", f"type {self.unions[kind]} = {kind}")
-            kind = self.unions[kind]
-        return f"{kind}?"
+        return self.draft.optional(written) if none else written
 
     def _class(self, node: ast.ClassDef) -> str:
         if node.name in self.records:

@@ -6,7 +6,7 @@ import ast
 
 from msgspec import Struct, field
 
-from .drafts import Draft, Unread, literal, quoted
+from .drafts import SETTINGS, Draft, Unread, literal, quoted
 from .python_source import GETENV, PythonFile, constant, line_of, text_of
 
 _LM_CLASSES = {
@@ -16,17 +16,6 @@ _LM_CLASSES = {
     "OllamaLocal": "ollama/",
     "Together": "together_ai/",
 }
-_LM_SETTINGS = (
-    "temperature",
-    "max_tokens",
-    "top_p",
-    "seed",
-    "stop",
-    "frequency_penalty",
-    "presence_penalty",
-    "reasoning_effort",
-    "timeout",
-)
 QUIET = (
     "cache",
     "callbacks",
@@ -164,7 +153,7 @@ class Models(Struct):
                 lines += self._where("api_key" if word == "api_key" else "api_base", value)
             elif word == "num_retries":
                 lines.append(f"retry = {literal(constant(self.file, value))}")
-            elif word in _LM_SETTINGS:
+            elif word in (*SETTINGS, "timeout"):
                 try:
                     lines.append(f"{word} = {literal(constant(self.file, value))}")
                 except Unread:

@@ -18,7 +18,7 @@ from msgspec import Struct, field
 
 from dspec.runtime.schema.types import JsonValue
 
-from .drafts import Draft, Unread, camel, documented, one_line, plain_name, quoted
+from .drafts import SETTINGS, Draft, Unread, camel, documented, one_line, plain_name, quoted
 from .prompts import TestDraft, kind_of, worded
 from .python_source import MAX_BYTES, NotRead
 
@@ -27,16 +27,6 @@ MAX_LEVELS = 100
 MAX_TESTS = 2_000
 _TOO_MUCH = f"it has more than {MAX_VALUES:,} values, or nests deeper than {MAX_LEVELS} levels"
 _OUTPUT = "output"
-_SETTINGS = (
-    "temperature",
-    "max_tokens",
-    "top_p",
-    "seed",
-    "stop",
-    "frequency_penalty",
-    "presence_penalty",
-    "reasoning_effort",
-)
 _PROVIDERS = {
     "google": "gemini",
     "vertex": "vertex_ai",
@@ -204,7 +194,7 @@ class _Configuration(Struct):
     def _lm(self, wanted: str, model: str, config: Object) -> None:
         lines = [f"model = {quoted(model)}"]
         for word, value in config.items():
-            if word in _SETTINGS and isinstance(value, int | float | str) and not isinstance(value, bool):
+            if word in SETTINGS and isinstance(value, int | float | str) and not isinstance(value, bool):
                 lines.append(f"{word} = {quoted(value) if isinstance(value, str) else value}")
             elif word == "apiKeyEnvar" and isinstance(value, str):
                 lines.append(f'api_key = env("{plain_name(value)}")')
