@@ -24,7 +24,6 @@ from dspec.runtime.schema.program import (
     Program,
     Record,
     Tool,
-    asked_besides,
 )
 from dspec.runtime.schema.types import Frozen, JsonValue
 
@@ -350,14 +349,8 @@ class Project(Frozen, defer_build=True):
         return tuple(found)
 
     def _moved(self, found: Program, addresses: Sequence[str], lm: str) -> Program:
-        predictors = {
-            address: predictor.model_copy(update={"lm": lm}) if address in addresses else predictor
-            for address, predictor in found.predictors.items()
-        }
-        used = {predictor.lm for predictor in predictors.values()} | asked_besides(found)
-        lms = self.with_fallbacks(sorted(name for name in used if name in self.lms))
-        kept = {name: own for name, own in found.lms.items() if name in used and name not in lms}
-        return found.model_copy(update={"predictors": predictors, "lms": {**kept, **lms}})
+        asked = {address: lm for address in addresses if address in found.predictors}
+        return found.asking(asked, {**found.lms, **self.lms})
 
     def on_declared(self, program: Runnable) -> Runnable:
         """A program out of a file on the models and tools as the source has them now: it carries no address, and what

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from dspec.runtime.schema.ensemble import Ensemble, Runnable, everywhere
-from dspec.runtime.schema.lms import with_fallbacks
-from dspec.runtime.schema.program import LM, Program, asked_besides
+from dspec.runtime.schema.program import LM, Program
 
 from .. import ir
 from ..optimizers.base import Nested, OptimizerError, Options, Spec
@@ -87,15 +86,8 @@ def on_teacher_lm(project: ir.Project, program: Runnable, lm: LM | None) -> Runn
     lms = project.with_fallbacks([lm.name])
 
     def moved(one: Program) -> Program:
-        predictors = {
-            address: predictor.model_copy(update={"lm": lm.name})
-            for address, predictor in one.predictors.items()
-        }
         # Of what a plan reckons with, an index's model is not among its own: only the step that makes the index adds it.
-        known = {**project.lms, **one.lms}
-        besides = with_fallbacks(sorted(asked_besides(one)), lambda name: known[name].leads_to)
-        own = {name: known[name] for name in besides}
-        return one.model_copy(update={"predictors": predictors, "lms": {**own, **lms}})
+        return one.asking(dict.fromkeys(one.predictors, lm.name), {**project.lms, **one.lms, **lms})
 
     return everywhere(program, moved)
 

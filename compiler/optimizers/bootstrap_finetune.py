@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dspec.runtime.schema.ensemble import Runnable
-from dspec.runtime.schema.lms import with_fallbacks
-from dspec.runtime.schema.program import LM, Program, asked_besides
+from dspec.runtime.schema.program import Program
 
 from ..diagnostics.wording import plural
 from ..evaluate.counts import Calls, Range
@@ -213,18 +212,12 @@ def on_tuned(program: Program, name: str, address: str | None, found: Trained) -
 
     key = tuned_name(name, address)
     tuned = tuned_lm(program.lms[name], key, found, in_text=bool(program.modules))
-    changes = {
-        place: predictor.model_copy(update={"lm": key})
+    asked = {
+        place: key
         for place, predictor in tunable(program).items()
         if predictor.lm == name and (address is None or place == address)
     }
-    predictors = {**program.predictors, **changes}
-    lms: dict[str, LM] = {**program.lms, key: tuned}
-    used = {predictor.lm for predictor in predictors.values()} | asked_besides(program)
-    kept = with_fallbacks(sorted(used), lambda one: lms[one].leads_to)
-    return program.model_copy(
-        update={"predictors": predictors, "lms": {one: lms[one] for one in lms if one in kept}}
-    ), key
+    return program.asking(asked, {**program.lms, key: tuned}), key
 
 
 def purse(context: Context) -> TrainingPurse:

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from dspec.runtime.schema.lms import with_fallbacks
-from dspec.runtime.schema.program import LM, Program, asked_besides
+from dspec.runtime.schema.program import LM, Program
 
 from .prompt_room import PromptRoom
 
@@ -46,18 +45,7 @@ class ModelChoice(Struct, frozen=True):
         changed = {address: name for address, name in asked.items() if program.predictors[address].lm != name}
         if not changed:
             return program
-        predictors = {
-            address: predictor.model_copy(update={"lm": changed[address]})
-            if address in changed
-            else predictor
-            for address, predictor in program.predictors.items()
-        }
-        used = {predictor.lm for predictor in predictors.values()} | asked_besides(program)
-        known = {**self.lms, **program.lms}
-        named = with_fallbacks(sorted(used), lambda name: known[name].leads_to)
-        found = program.model_copy(
-            update={"predictors": predictors, "lms": {name: known[name] for name in named}}
-        )
+        found = program.asking(changed, {**self.lms, **program.lms})
         for address in changed:
             demos = found.predictors[address].demos
             fitting = room.fit(found, address, demos)

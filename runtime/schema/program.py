@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, PrivateAttr
 
 from .expressions import Expression
-from .lms import LM, OwnSettings, asked_as
+from .lms import LM, OwnSettings, asked_as, with_fallbacks
 from .types import Frozen, JsonValue, Row, Type
 
 
@@ -450,6 +450,19 @@ class Program(Graph, defer_build=False):
         if predictors == self.predictors and records == self.records:
             return self
         return self.model_copy(update={"predictors": predictors, "records": records})
+
+    def asking(self, asked: Mapping[str, str], known: Mapping[str, LM]) -> Program:
+        """The same program with these predictors on other models, by their names in `known`. Of models it has those that a run
+        may ask then, and no others."""
+        predictors = {
+            address: predictor.model_copy(update={"lm": asked[address]}) if address in asked else predictor
+            for address, predictor in self.predictors.items()
+        }
+        used = {predictor.lm for predictor in predictors.values()} | asked_besides(self)
+        named = with_fallbacks(sorted(used), lambda name: known[name].leads_to)
+        return self.model_copy(
+            update={"predictors": predictors, "lms": {name: known[name] for name in named}}
+        )
 
     def with_lms(self, lms: dict[str, LM]) -> Program:
         """The same program on other models; `lms` replaces the entries of the same names."""

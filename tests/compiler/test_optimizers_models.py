@@ -96,6 +96,35 @@ def test_without_models_nothing_is_open() -> None:
     assert none.said(program, program) == ""
 
 
+def test_a_program_has_the_models_that_it_may_ask_and_no_others() -> None:
+    """Whoever moves its predictors: a search, a teacher's model, tuned weights, a block's `lm`."""
+    spare = LARGE.model_copy(update={"name": "spare"})
+    large = LARGE.model_copy(update={"fallback": ("spare",)})
+    program = on(pipeline(), SMALL)
+    first, second = program.predictors
+    known = {"fake": SMALL, "large": large, "spare": spare, "other": LARGE}
+    moved = program.asking({first: "large"}, known)
+    assert {address: one.lm for address, one in moved.predictors.items()} == {first: "large", second: "fake"}
+    assert moved.lms == {"fake": SMALL, "large": large, "spare": spare}
+    assert moved.asking({first: "fake"}, known) == program
+
+
+def test_a_result_that_moves_to_a_model_keeps_what_its_own_models_fall_back_to(tmp_path: Path) -> None:
+    """A result of elsewhere has models that the source does not declare."""
+    theirs = LARGE.model_copy(update={"name": "theirs", "fallback": ("spare",)})
+    spare = LARGE.model_copy(update={"name": "spare"})
+    program = pipeline()
+    first, second = program.predictors
+    made = on(program, SMALL, theirs, spare).asking(
+        {second: "theirs"}, {**LMS, "theirs": theirs, "spare": spare}
+    )
+    found = project(tmp_path, program=program, lms=(SMALL, LARGE))
+    found = found.model_copy(update={"made": {"tuned": made}, "unbound": {program.name: (first,)}})
+    moved = found.on_lm("tuned", "large")
+    assert isinstance(moved, Program)
+    assert set(moved.lms) == {"large", "theirs", "spare"}
+
+
 def test_programs_on_other_models_are_other_programs() -> None:
     program = on(pipeline(), SMALL)
     addresses = tuple(program.predictors)
