@@ -17,7 +17,7 @@ from dspec.grammar.tree import SourceTree
 from .. import ir
 from ..data import Fetcher, When
 from ..diagnostics.record import Diagnostic, has_errors, in_order
-from ..project.caches import Cache
+from ..project.caches import FolderCache
 from ..project.loading import Files, resolved
 from ..project.source import Location, Source
 from .checking import Besides, ProjectCheck
@@ -64,7 +64,7 @@ def analyse(
     text: str | None = None,
     probe: bool = True,
     deep: bool = False,
-    cache: Cache | None = None,
+    cache: FolderCache | None = None,
     fetch: When = "never",
     only: Collection[ir.DataSource] | None = None,
     asked: int | None = None,
@@ -94,7 +94,7 @@ def analyse_all(
     paths: Iterable[Path],
     *,
     deep: bool = False,
-    cache: Callable[[Path], Cache | None] = lambda _: None,
+    cache: Callable[[Path], FolderCache | None] = lambda _: None,
     fetch: When = "never",
     texts: Mapping[Path, str] | None = None,
     besides: Besides | None = None,

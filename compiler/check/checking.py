@@ -26,7 +26,7 @@ from ..diagnostics.echoes import without_echoes
 from ..diagnostics.record import Diagnostic, has_errors, in_order
 from ..diagnostics.settings import FILE as SETTINGS
 from ..diagnostics.settings import Settings, read_settings
-from ..project.caches import Cache
+from ..project.caches import FolderCache
 from ..project.loading import File, Files, Loaded
 from ..project.reads import stamp
 from ..project.source import Location
@@ -59,7 +59,7 @@ class ProjectCheck:
         *,
         probe: bool,
         deep: bool = False,
-        cache: Cache | None = None,
+        cache: FolderCache | None = None,
         fetcher: Fetcher | None = None,
         looks: Callable[[Path, Path], DataLooks] | None = None,
         noting: bool = False,

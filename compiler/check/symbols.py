@@ -264,9 +264,6 @@ class SymbolTable:
                 yield Location(source, start, end), symbol
             position -= 1
 
-    def uses_of(self, symbol: Symbol) -> tuple[Location, ...]:
-        return tuple(use.location for use in self.uses if use.symbol is symbol)
-
     def _indexed(self) -> dict[int, list[tuple[int, int, Symbol]]]:
         index: dict[int, list[tuple[int, int, int, Symbol]]] = {}
         places = [(symbol.location, symbol) for symbol in self.declared]

@@ -21,7 +21,7 @@ from typing import Any, get_args
 from msgspec import Struct
 
 from ..diagnostics.record import Diagnostic, Edit, Fix, Label, Severity
-from ..project.caches import Cache
+from ..project.caches import FolderCache
 from ..project.reads import stamp
 from ..project.source import MAX_SOURCE_BYTES, Location, Source
 from ..project.state import project_root
@@ -40,7 +40,7 @@ class CheckResult(Struct, frozen=True):
     left_out: int = 0
 
 
-def recall(cache: Cache, paths: Sequence[Path], *, deep: bool) -> CheckResult | None:
+def recall(cache: FolderCache, paths: Sequence[Path], *, deep: bool) -> CheckResult | None:
     """What checking the files would find, if nothing has changed since `remember`; else None."""
     text = cache.recall(_name(paths, deep))
     if text is None:
@@ -57,7 +57,7 @@ def recall(cache: Cache, paths: Sequence[Path], *, deep: bool) -> CheckResult | 
 
 
 def remember(
-    cache: Cache, paths: Sequence[Path], found: CheckResult, reads: Mapping[str, str], *, deep: bool
+    cache: FolderCache, paths: Sequence[Path], found: CheckResult, reads: Mapping[str, str], *, deep: bool
 ) -> None:
     """Keep what a check of the files found. `reads` is the journal of that check."""
     writing = _Writing()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..data import Fetcher
-from ..project.caches import Cache
+from ..project.caches import FolderCache
 from ..project.loading import Files
 from ..project.reads import journal, stamp
 from .analysis import Analysis, analysed, failed
@@ -22,7 +22,9 @@ POLL = 0.25
 class Watched:
     """One file that is watched, with all that it needs. Nothing is fetched for it. One that cannot be read is a finding."""
 
-    def __init__(self, path: Path, *, cache: Cache | None = None, besides: Besides | None = None) -> None:
+    def __init__(
+        self, path: Path, *, cache: FolderCache | None = None, besides: Besides | None = None
+    ) -> None:
         self.path = path
         self._cache = cache
         self._besides = besides

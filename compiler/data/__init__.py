@@ -1,6 +1,6 @@
 """Rows: reading, probing, checking and splitting the data a program is tuned and scored on."""
 
-from ..project.caches import Cache, FolderCache, MemoryCache
+from ..project.caches import FolderCache
 from .checking import Findings, check, problems
 from .collecting import load_rows
 from .fetching import Fetcher, When, fetch
@@ -27,7 +27,6 @@ from .splits import part, part_sizes, parts
 __all__ = [
     "AtOnce",
     "BroughtQuestion",
-    "Cache",
     "Column",
     "DataError",
     "DataLooks",
@@ -41,7 +40,6 @@ __all__ = [
     "IndexQuestion",
     "LabelsQuestion",
     "MediumQuestion",
-    "MemoryCache",
     "Places",
     "Probe",
     "Question",

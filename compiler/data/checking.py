@@ -16,7 +16,7 @@ from dspec.runtime.values.media import medium_kind
 
 from .. import ir
 from ..diagnostics.wording import plural
-from ..project.caches import Cache
+from ..project.caches import FolderCache
 from . import cache as caching
 from . import opening
 from .collecting import NO_TURNS, Collected, collect
@@ -49,7 +49,7 @@ class Findings(Frozen):
 
 
 def problems(
-    dataset: ir.Dataset, folder: Path, *, root: Path | None = None, cache: Cache | None = None
+    dataset: ir.Dataset, folder: Path, *, root: Path | None = None, cache: FolderCache | None = None
 ) -> list[DataProblem]:
     """What is wrong with `dataset`, in a fixed order; see `check`."""
     return list(check(dataset, folder, root=root, cache=cache).problems)
@@ -60,7 +60,7 @@ def check(
     folder: Path,
     *,
     root: Path | None = None,
-    cache: Cache | None = None,
+    cache: FolderCache | None = None,
     deep: bool = False,
 ) -> Findings:
     """Problems, row count and part sizes. Never raises for what is in the file.

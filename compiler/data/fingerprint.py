@@ -7,13 +7,13 @@ import re
 from pathlib import Path
 
 from .. import ir
-from ..project.caches import Cache
+from ..project.caches import FolderCache
 from . import cache as caching
 from . import opening
 from .problem import unreadable
 
 
-def fingerprint(source: ir.DataSource, folder: Path, *, root: Path, cache: Cache | None) -> str:
+def fingerprint(source: ir.DataSource, folder: Path, *, root: Path, cache: FolderCache | None) -> str:
     """SHA-256 of the file, in hexadecimal. Raises DataError when it cannot be read, or is too large to be used."""
     key = caching.key(source, folder, root, "sha256") if cache else None
     if cache and key and (text := cache.recall(key)) and re.fullmatch(r"[0-9a-f]{64}", text):

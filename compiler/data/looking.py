@@ -23,7 +23,7 @@ from dspec.runtime.schema.types import Frozen, JsonValue, Type
 from dspec.runtime.values.media import MediumKind
 
 from .. import ir
-from ..project.caches import Cache
+from ..project.caches import FolderCache
 from ..project.reads import journal
 from .checking import Findings, check, unfit_labels
 from .fingerprint import fingerprint
@@ -139,7 +139,7 @@ class DataLooks(Protocol):
 class AtOnce:
     """Answers for commands. Paths count from `folder`; nothing outside `root` is read."""
 
-    def __init__(self, folder: Path, root: Path, cache: Cache | None = None) -> None:
+    def __init__(self, folder: Path, root: Path, cache: FolderCache | None = None) -> None:
         self._folder, self._root, self._cache = folder, root, cache
 
     def see(self, question: Question) -> DataSeen:

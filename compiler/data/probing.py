@@ -28,7 +28,7 @@ from dspec.runtime.schema.types import (
 from dspec.runtime.values import values
 
 from .. import ir
-from ..project.caches import Cache
+from ..project.caches import FolderCache
 from . import cache as caching
 from .opening import open_inside
 from .problem import quoted
@@ -72,7 +72,7 @@ class Probe(Frozen, defer_build=True):
 
 
 def probe(
-    source: ir.DataSource, folder: Path, *, root: Path | None = None, cache: Cache | None = None
+    source: ir.DataSource, folder: Path, *, root: Path | None = None, cache: FolderCache | None = None
 ) -> Probe:
     """Columns, types and row count of a file. Raises DataError when it cannot be read at all.
 

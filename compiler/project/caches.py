@@ -8,22 +8,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 from msgspec import Struct
 
 _MAX_BYTES = 4 << 20
-_MAX_ENTRIES = 500
-
-
-class Cache(Protocol):
-    """A place for results. `recall` gives what `remember` was given under the name, or None."""
-
-    def recall(self, name: str) -> str | None: ...
-    def remember(self, name: str, text: str) -> None: ...
 
 
 class FolderCache(Struct, frozen=True):
@@ -32,6 +22,7 @@ class FolderCache(Struct, frozen=True):
     folder: Path
 
     def recall(self, name: str) -> str | None:
+        """What was remembered under the name, or None."""
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         try:
             with os.fdopen(os.open(self.folder / f"{name}.json", flags), "rb") as file:
@@ -54,18 +45,3 @@ class FolderCache(Struct, frozen=True):
         except OSError:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
-
-
-class MemoryCache:
-    """Results of one process, for the language server, which writes no file. The oldest make room."""
-
-    def __init__(self) -> None:
-        self._texts: OrderedDict[str, str] = OrderedDict()
-
-    def recall(self, name: str) -> str | None:
-        return self._texts.get(name)
-
-    def remember(self, name: str, text: str) -> None:
-        self._texts[name] = text
-        while len(self._texts) > _MAX_ENTRIES:
-            self._texts.popitem(last=False)

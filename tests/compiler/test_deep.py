@@ -10,7 +10,7 @@ import typer
 from dspec.compiler.check import checking as front
 from dspec.compiler.check.analysis import analyse
 from dspec.compiler.cli.check import Format, check
-from dspec.compiler.data import FolderCache, MemoryCache
+from dspec.compiler.data import FolderCache
 
 PROGRAM = 'dspec 1\n\ndataset rows { source = csv("rows.csv"); input text: str; field size: int }\n'
 
@@ -37,16 +37,15 @@ def test_a_large_file_is_sampled_unless_the_check_is_deep(project: Path) -> None
     assert deep.sampled == ()
 
 
-@pytest.mark.parametrize("in_memory", [True, False])
-def test_the_two_kinds_of_check_are_remembered_apart(project: Path, in_memory: bool) -> None:
-    cache = MemoryCache() if in_memory else FolderCache(project / "cache")
+def test_the_two_kinds_of_check_are_remembered_apart(project: Path) -> None:
+    cache = FolderCache(project / "cache")
     for _ in range(2):
         assert not analyse(project / "main.dspec", cache=cache).diagnostics
         assert analyse(project / "main.dspec", cache=cache, deep=True).diagnostics
 
 
 def test_a_remembered_file_is_not_read_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = MemoryCache()
+    cache = FolderCache(project / "cache")
     first = analyse(project / "main.dspec", cache=cache, deep=True).diagnostics
 
     def unread(*_: object) -> None:
