@@ -39,7 +39,6 @@ class _Spans:
         self._tracer = tracer
         self._now = now
         self._step: Any = None
-        self._context: Any = None
 
     def observe(self, event: Event | EngineEvent) -> None:
         match event:
@@ -67,7 +66,6 @@ class _Spans:
         self._step = None
 
     def _call(self, event: CallEvent) -> None:
-        """One attempt, after the fact: its start is its end less its duration."""
         name, attributes = asked(event.lm, event.model, event.cost)
         attributes[NAMES["attempt"]] = event.attempt
         if event.usage is not None:
@@ -77,34 +75,23 @@ class _Spans:
             attributes[NAMES["spoiled"]] = event.spoiled
         if event.error:
             attributes[NAMES["error"]] = event.kind
-        end = self._now()
-        lasted = round(event.seconds * 1e9) if event.kind == "answered" else 0
-        span = self._tracer.start_span(
-            name,
-            context=self._within(),
-            attributes=attributes,
-            start_time=end - lasted,
-        )
-        span.end(end_time=end)
+        self._done(name, attributes, event.seconds if event.kind == "answered" else 0.0)
 
     def _tool(self, event: ToolEvent) -> None:
-        """A call of a tool, after the fact."""
         name, attributes = asked_tool(event.tool)
         if event.failed:
             attributes[NAMES["error"]] = "failed"
+        self._done(name, attributes, event.seconds, failed=event.failed)
+
+    def _done(
+        self, name: str, attributes: dict[str, str | int | float], seconds: float, *, failed: bool = False
+    ) -> None:
+        """A span of what has just ended, within the step that is open."""
+        api = importlib.import_module("opentelemetry.trace")
+        context = None if self._step is None else api.set_span_in_context(self._step)
         end = self._now()
-        span = self._tracer.start_span(
-            name,
-            context=self._within(),
-            attributes=attributes,
-            start_time=end - round(event.seconds * 1e9),
-        )
-        if event.failed:
-            api = importlib.import_module("opentelemetry.trace")
+        began = end - round(seconds * 1e9)
+        span = self._tracer.start_span(name, context=context, attributes=attributes, start_time=began)
+        if failed:
             span.set_status(api.Status(api.StatusCode.ERROR))
         span.end(end_time=end)
-
-    def _within(self) -> Any:
-        if self._step is None:
-            return None
-        return importlib.import_module("opentelemetry.trace").set_span_in_context(self._step)

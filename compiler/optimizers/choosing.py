@@ -1,8 +1,8 @@
 """Which model each predictor asks, as a choice of a search: one dimension more beside instructions and demos.
 
-A block's `lms` names the models, and the predictors that name none themselves are open to it. Where a block has no `lms`, nothing
-is open: all that stands here then gives back what it is given. A program that moves to another model keeps its
-instructions and demos, but for texts of demos that are too long for that model (`prompt_room`).
+A block's `lms` names the models. A predictor that names no model itself may ask any of them: it is open. Where a block has no
+`lms`, no predictor is open, and everything here gives back what it is given. A program that moves to another model keeps its
+instructions and demos; texts of demos that are too long for that model are cut (`prompt_room`).
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ class ModelChoice(Struct, frozen=True):
         return found
 
     def others(self, program: Program) -> list[dict[str, str]]:
-        """Every model of the block for all open predictors together, but for the one that all of them ask already."""
+        """For each model of the block: all open predictors on it. Not the model that all of them ask already."""
         now = {address: program.predictors[address].lm for address in self.addresses}
         every = [dict.fromkeys(self.addresses, name) for name in self.names] if self.addresses else []
         return [asked for asked in every if asked != now]
 
     def around(self, program: Program, room: PromptRoom) -> list[Program]:
-        """What a search makes of its best program by asking other models, `MOST_MOVED` at most: all predictors on each
-        model, then one predictor on another model."""
+        """The programs that a search makes of its best one, `MOST_MOVED` at most: first all open predictors on one model, then
+        one predictor alone on another model."""
         single = [{address: name} for address, names in self.options(program).items() for name in names[1:]]
         found: list[Program] = []
         for asked in (*self.others(program), *single):
@@ -100,5 +100,5 @@ def ways(models: int, predictors: int) -> int:
 
 
 def most_moved(found: int) -> int:
-    """How many programs a search makes of its best one at most, where there are so many ways to give models to predictors."""
+    """How many programs a search makes of its best one at most; `found` counts the ways to give models to predictors."""
     return min(MOST_MOVED, found - 1)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def moved_arms(board: Board, context: Context) -> list[Arm]:
-    """The best program of a board on other models, as far as these are not known; none where the search may end, or no model is
-    open."""
-    from ..search import Arm  # here, since a check reads the table of optimizers
+    """The board's best program on other models: those that the board does not know yet. None where the search may end, or
+    where no model is open."""
+    from ..search import Arm  # a check reads the table of optimizers, and does not need a search
 
     if context.models.ways == 1 or board.settled:
         return []
@@ -29,8 +29,8 @@ def moved_arms(board: Board, context: Context) -> list[Arm]:
 
 
 async def scored_moved(scored: Sequence[Candidate], context: Context) -> tuple[list[Candidate], Halt | None]:
-    """The same where every candidate is scored on all rows; the first of them is what the search started from. Halts are
-    returned."""
+    """Scores the best of the candidates on other models, on all rows, for searches that score every candidate so. The first of
+    `scored` is what the search started from. A halt is returned, not raised."""
     if context.models.ways == 1:
         return [], None
     known = {asked_digest(one.program) for one in scored}
@@ -46,7 +46,7 @@ async def scored_moved(scored: Sequence[Candidate], context: Context) -> tuple[l
 
 
 def _around(scored: Sequence[Candidate], start: Candidate | Arm, context: Context) -> list[Arm]:
-    from ..search import Arm  # as above
+    from ..search import Arm  # as in `moved_arms`
 
     models = context.models
     best = max(scored, key=lambda one: one.score)  # of equal ones the first

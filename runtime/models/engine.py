@@ -191,8 +191,8 @@ class Engine:
         return Completion(answer, source)
 
     def kept(self, keys: Sequence[bytes]) -> dict[bytes, Answer]:
-        """Those of a few hundred answers that are in the ledger, for whoever needs nothing else. Raises ConfigurationError when
-        it is unusable."""
+        """The answers that the ledger has under these keys, a few hundred at most. Whoever uses one counts it (`replayed`).
+        Raises ConfigurationError when the ledger is unusable."""
         return {} if self._ledger is None else self._ledger.get_all(keys)
 
     def replayed(self, lm: LM, answer: Answer) -> None:
