@@ -30,7 +30,7 @@ from keeping import PRICED, Tokens, keeps, talkative  # noqa: E402
 from scripted import learner, pipeline  # noqa: E402
 from server import FakeServer  # noqa: E402
 
-from dspec.compiler.compile.estimate import Bill, seen  # noqa: E402
+from dspec.compiler.compile.bills import Bill, seen  # noqa: E402
 from dspec.runtime.schema.usage import Spent  # noqa: E402
 
 EXAMPLES = HERE.parent / "examples"

@@ -232,8 +232,8 @@ async def compile_all(
 
 def keep_record(prepared: Prepared, result: Compiled, path: Path) -> None:
     """Remembers what this compile followed from, for the next `dspc plan`."""
+    from ..compile.bills import seen
     from ..compile.changes import record_path, remember, snapshot
-    from ..compile.estimate import seen
     from ..compile.pace import mean_seconds
     from ..project.state import project_root, state_folder
 

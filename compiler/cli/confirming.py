@@ -18,7 +18,7 @@ from .console import Exit, stderr
 
 if TYPE_CHECKING:
     from .. import ir
-    from ..compile.estimate import Bill
+    from ..compile.bills import Bill
 
 YesOption = Annotated[
     bool,
@@ -79,7 +79,7 @@ def confirm(stakes: Sequence[Stake]) -> None:
 
 def total(bills: Iterable[Bill]) -> Bill:
     """All of them together."""
-    from ..compile.estimate import Bill
+    from ..compile.bills import Bill
 
     return sum(bills, Bill())
 

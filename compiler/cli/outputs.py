@@ -11,8 +11,8 @@ from typing import Any, Literal, NotRequired, TypedDict
 import msgspec
 
 from .. import ir
+from ..compile.bills import Bill
 from ..compile.drift import DriftLine
-from ..compile.estimate import Bill
 from ..compile.plan import Estimate, EvalPlan, StepPlan
 from ..compile.reports.compare import ChangedSetting
 from ..compile.reports.contract import ContractChange

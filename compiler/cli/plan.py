@@ -14,7 +14,7 @@ from .options import ThreadsOption
 from .sources import SourceArgument
 
 if TYPE_CHECKING:
-    from ..compile.estimate import Bill
+    from ..compile.bills import Bill
     from ..compile.prepared import Prepared
     from ..evaluate.counts import Range
     from .planned import Planned

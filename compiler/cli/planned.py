@@ -14,6 +14,7 @@ from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.schema.program import canonical
 
 from .. import ir
+from ..compile.bills import Bill
 from ..compile.changes import (
     Change,
     CompileRecord,
@@ -26,7 +27,6 @@ from ..compile.changes import (
     repeats,
     snapshot,
 )
-from ..compile.estimate import Bill
 from ..compile.pace import Duration, duration
 from ..compile.plan import Plan, plan
 from ..compile.prepared import Prepared, asked_in

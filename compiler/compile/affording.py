@@ -20,7 +20,7 @@ from ..diagnostics import codes
 
 if TYPE_CHECKING:
     from ..check.session import Session
-    from .estimate import Bill
+    from .bills import Bill
 
 UNITS = ("usd", "calls", "tokens")
 

@@ -30,7 +30,7 @@ from ..evaluate.judging import Judges
 from ..evaluate.meter import Purpose
 from ..evaluate.store import ProgramKey, Store
 from ..project.files import write_text
-from .estimate import Seen
+from .bills import Seen
 from .prepared import Prepared, Resolved
 
 FORMAT = 1

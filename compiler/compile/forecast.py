@@ -20,7 +20,8 @@ from ..data.rows import Example, inputs_digests
 from ..evaluate.counts import Range
 from ..evaluate.judging import Judges
 from ..evaluate.store import ProgramKey, RunResult, Store
-from .estimate import Bill, Reckoning, expected, grown, histories
+from .bills import Bill, expected
+from .estimate import Reckoning, grown, histories
 from .prepared import Prepared
 from .sizes import sized
 from .walks import askings, readers

@@ -34,6 +34,7 @@ from ..optimizers.prompt_room import PromptRoom
 from ..optimizers.texts import describes, tunable_tools
 from ..optimizers.training.results import tuned_shape
 from ..project.state import project_root
+from .bills import Bill, Guess, Seen, TrainingPlan, expected
 from .chain import (
     finalists_of,
     members_of,
@@ -47,7 +48,7 @@ from .chain import (
     teachers_of,
 )
 from .enough import affordable
-from .estimate import Bill, Growth, Guess, Reckoning, Seen, TrainingPlan, expected, grown, histories, larger
+from .estimate import Growth, Reckoning, grown, histories, larger
 from .prepared import Prepared, Resolved, check_turns
 from .sizes import sized
 from .walks import askings, readers

@@ -140,7 +140,7 @@ class Ledger:
         return self._read(self._reader, key)
 
     def get_all(self, keys: Sequence[bytes]) -> dict[bytes, Answer]:
-        """Those of a few hundred answers that are stored, in the time of some. Raises ConfigurationError."""
+        """The stored answers under these keys, a few hundred at most, in one query. Raises ConfigurationError."""
         return self._read_all(self._reader, keys)
 
     def get_all_beside(self, keys: Sequence[bytes]) -> dict[bytes, Answer]:

@@ -22,7 +22,7 @@ from two_steps import free, in_two_steps, said
 
 from dspec.compiler import ir
 from dspec.compiler.compile.affording import shortfalls
-from dspec.compiler.compile.estimate import Bill, seen
+from dspec.compiler.compile.bills import Bill, seen
 from dspec.compiler.compile.rulers import Most
 from dspec.compiler.compile.sizes import bytes_of
 from dspec.compiler.compile.walks import Walk
