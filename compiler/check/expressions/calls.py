@@ -26,7 +26,7 @@ from .written import record_value
 def _call(scope: Scope, node: Call) -> Typed:
     callee = node.callee
     if isinstance(callee, Reference) and callee.name.text in scope.names:
-        scope.session.report(codes.types.NotAFunction(scope.place.at(callee), value=True))
+        scope.session.report(codes.functions.NotAFunction(scope.place.at(callee), value=True))
     elif symbol := find(scope.session, scope.place, callee):
         if scope.calls is not None and symbol.kind in scope.callable:
             return scope.calls(scope, node, symbol)
@@ -65,7 +65,7 @@ def _no_function(scope: Scope, node: Call) -> None:
         ):
             unknown(scope.session, scope.place, callee, (alias, name), scope.callable or CALLABLE)
         case Attribute(target=target, name=Name() as name):
-            scope.session.report(codes.types.NoMethods(scope.place.at(name), scope.place.at(target)))
+            scope.session.report(codes.functions.NoMethods(scope.place.at(name), scope.place.at(target)))
             infer(scope, target)
         case callee:
-            scope.session.report(codes.types.NotAFunction(scope.place.at(callee), value=False))
+            scope.session.report(codes.functions.NotAFunction(scope.place.at(callee), value=False))

@@ -93,13 +93,13 @@ def _literal(scope: Scope, node: Literal) -> Typed:
 
 @rule(Percent)
 def _percent(scope: Scope, node: Percent) -> Typed:
-    scope.session.report(codes.types.ShareOfRows(scope.place.at(node), node.value / 100, scope.purpose))
+    scope.session.report(codes.operators.ShareOfRows(scope.place.at(node), node.value / 100, scope.purpose))
     return Typed(FLOAT)
 
 
 @rule(InlineSignature)
 def _inline_signature(scope: Scope, node: InlineSignature) -> Typed:
-    scope.session.report(codes.types.NoValue(scope.place.at(node), "signature", scope.purpose))
+    scope.session.report(codes.operators.NoValue(scope.place.at(node), "signature", scope.purpose))
     return Typed(ANY)
 
 
@@ -261,7 +261,7 @@ def _index(scope: Scope, node: Index) -> Typed:
         case _:
             inner = infer(scope, index)
             if not is_unknown(kind):
-                scope.session.report(codes.types.WrongOperand(scope.place.at(target), "[]", spell(kind)))
+                scope.session.report(codes.operators.WrongOperand(scope.place.at(target), "[]", spell(kind)))
             return Typed(ANY, Item(target=code, index=inner.code))
 
 
@@ -316,7 +316,9 @@ def _unary(scope: Scope, node: Unary) -> Typed:
     if isinstance(typed.kind, OneOfNumbers):
         return Typed(plain_number(typed.kind), UnaryOp(operator="-", operand=typed.code))
     if not (is_number(typed.kind) or is_unknown(typed.kind)):
-        scope.session.report(codes.types.WrongOperand(scope.place.at(node.operand), "-", spell(typed.kind)))
+        scope.session.report(
+            codes.operators.WrongOperand(scope.place.at(node.operand), "-", spell(typed.kind))
+        )
         return Typed(ANY)
     return Typed(typed.kind, UnaryOp(operator="-", operand=typed.code))
 
@@ -415,8 +417,8 @@ def _loop_names(scope: Scope, node: Comprehension, kind: Kind) -> list[tuple[Nam
     if not is_unknown(kind) and (item is None if node.of is None else pairs is None):
         written = Span(node.variable.span.start, (node.of or node.variable).span.end)
         at, names = scope.place.at(node.iterable), scope.place.at(written)
-        shape: codes.types.Looped = "dict" if pairs else "list" if item is not None else ""
-        scope.session.report(codes.types.LoopDiffers(at, spell(kind), names, node.variable.text, shape))
+        shape: codes.operators.Looped = "dict" if pairs else "list" if item is not None else ""
+        scope.session.report(codes.operators.LoopDiffers(at, spell(kind), names, node.variable.text, shape))
     if node.of is None:
         return [(node.variable, ANY if item is None else item)]
     if node.of.text == node.variable.text:

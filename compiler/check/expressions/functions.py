@@ -207,7 +207,7 @@ def _within(scope: Scope, function: str, parameter: FunctionParameter, argument:
     low, high = parameter.minimum, parameter.maximum
     if (low is not None and number < low) or (high is not None and number > high):
         at = scope.place.at(argument.value)
-        scope.session.report(codes.types.BeyondFunction(at, function, parameter.name, low, high))
+        scope.session.report(codes.functions.BeyondFunction(at, function, parameter.name, low, high))
 
 
 def _pattern(scope: Scope, function: Function, given: dict[str, tuple[Argument, ...]]) -> None:
@@ -218,13 +218,15 @@ def _pattern(scope: Scope, function: Function, given: dict[str, tuple[Argument, 
             try:
                 valid_pattern(node.value)
             except ValueError as error:
-                scope.session.report(codes.types.NotAPattern(scope.place.at(node), function.name, str(error)))
+                scope.session.report(
+                    codes.functions.NotAPattern(scope.place.at(node), function.name, str(error))
+                )
 
 
 def _unknown(scope: Scope, node: Call, name: Name) -> tuple[str, ...]:
     """Report a function that does not exist; gives those that may be meant."""
     if name.text == "env":
-        scope.session.report(codes.types.NoValue(scope.place.at(node), "setting", scope.purpose))
+        scope.session.report(codes.operators.NoValue(scope.place.at(node), "setting", scope.purpose))
         return ()
     if scope.measure is not None and _is_source(name.text):
         scope.session.report(codes.functions.SourceInMetric(scope.place.at(name)))

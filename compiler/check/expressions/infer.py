@@ -193,7 +193,7 @@ def needed(scope: Scope, node: Expr, typed: Typed, what: str) -> Typed:
     """The same, where `what` cannot be none; warns of an item that may not be there."""
     if typed.unsure is not None:
         scope.session.report(
-            codes.types.MayBeMissing(
+            codes.operators.MayBeMissing(
                 scope.place.at(node), typed.unsure, what, presence.path(node) is not None
             )
         )
@@ -215,5 +215,5 @@ def truth(scope: Scope, node: Expr, what: str) -> Expression:
         remedy = "ask" if isinstance(kind, OptionalOf) else "none"
         if is_number(kind) and not isinstance(node, Literal):
             remedy = "compare"
-        scope.session.report(codes.types.NotTrueOrFalse(scope.place.at(node), what, spell(kind), remedy))
+        scope.session.report(codes.operators.NotTrueOrFalse(scope.place.at(node), what, spell(kind), remedy))
     return code

@@ -150,7 +150,7 @@ def _membership(scope: Scope, node: Binary, left: Type, right: Type) -> None:
         possible = is_text(left) or is_unknown(left)
     else:
         word = "in" if node.operator == "in" else "not in"
-        scope.session.report(codes.types.WrongOperand(scope.place.at(node.right), word, spell(right)))
+        scope.session.report(codes.operators.WrongOperand(scope.place.at(node.right), word, spell(right)))
         return
     if not possible:
         _always(scope, node, left, right)
@@ -232,5 +232,5 @@ def _wrong_operands(scope: Scope, node: Binary, left: Type, right: Type) -> None
             number = scope.place.at(opposite)
     sides = scope.operand(node.left, left), scope.operand(node.right, right)
     scope.session.report(
-        codes.types.WrongOperands(scope.place.at(node), node.operator, *sides, optional, number)
+        codes.operators.WrongOperands(scope.place.at(node), node.operator, *sides, optional, number)
     )

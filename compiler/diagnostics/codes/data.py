@@ -467,6 +467,21 @@ DS0418 = Code(
 )
 
 
+class PathWithBackslash(Finding, frozen=True):
+    """A path as `written`, quotes included."""
+
+    code = DS0418
+    written: str
+
+    def told(self) -> Diagnostic:
+        meant = re.sub(r"\\+", "/", self.written)
+        return self.says(
+            f"the path {self.written} has a backslash, and paths are written with `/`",
+            "begins an escape",
+            fixes=(replace(self.where, meant),),
+        )
+
+
 DS0419 = Code(
     "DS0419",
     "warning",
@@ -503,21 +518,6 @@ class LabelsUnfit(Finding, frozen=True):
             secondary=also(self.column, f"is {self.given}") + also(self.output, f"is {self.wanted}"),
             help=f'give the column another name, `answer_text: {self.given} = column("{self.name}")`, or keep what the output '
             "may be in a column of its own",
-        )
-
-
-class PathWithBackslash(Finding, frozen=True):
-    """A path as `written`, quotes included."""
-
-    code = DS0418
-    written: str
-
-    def told(self) -> Diagnostic:
-        meant = re.sub(r"\\+", "/", self.written)
-        return self.says(
-            f"the path {self.written} has a backslash, and paths are written with `/`",
-            "begins an escape",
-            fixes=(replace(self.where, meant),),
         )
 
 

@@ -1,4 +1,4 @@
-"""DS02: functions that are called and are not there, built-in ones and Python's."""
+"""DS02 and DS03: functions that are called and are not there, or do not take what they are given."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..record import Diagnostic, Label
 from ..spelling import closest
 from ..wording import did_you_mean, listed, plural
 from .base import Code, Finding
-from .snippets import DATA, TICKETS, TOOLS
+from .snippets import CALL, DATA, RETURN, TICKETS, TOOLS, program
 
 DS0206 = Code(
     "DS0206",
@@ -162,4 +162,94 @@ class SourceInMetric(Finding, frozen=True):
             "not a function",
             help=f"declare it, as in `extern mark(…) -> float = {name}(…)`, and call `mark` here; a function of the project may "
             "also be the whole score",
+        )
+
+
+DS0318 = Code(
+    "DS0318",
+    "error",
+    "cannot be called",
+    "Modules, programs and built-in functions can be called by name. Values have no methods.",
+    program(CALL, "return answer = a.answer.strip()"),
+    program(CALL, "return answer = strip(a.answer)"),
+)
+
+
+class NotAFunction(Finding, frozen=True):
+    """`value` says that it is the name of a value."""
+
+    code = DS0318
+    value: bool
+
+    def told(self) -> Diagnostic:
+        if self.value:
+            return self.says(
+                f"`{self.where.text}` is a value and cannot be called", "not a module or function"
+            )
+        return self.says(f"`{self.where.text}` cannot be called", "not a function")
+
+
+class NoMethods(Finding, frozen=True):
+    """A call of a value's method, as other languages have them."""
+
+    code = DS0318
+    value: Location
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        return self.says(
+            f"values have no methods: `.{name}(…)` cannot be called",
+            "not a method",
+            help=f"functions are called by name, as in `{name}({self.value.text})`",
+        )
+
+
+DS0320 = Code(
+    "DS0320",
+    "error",
+    "not a regular expression",
+    "The pattern cannot be read, and every row would fail on it. Patterns are matched in linear time; "
+    "look-around "
+    "and back-references do not exist.",
+    program(CALL, 'assert matches(a.answer, "[a-z") else "lower case"', RETURN),
+    program(CALL, 'assert matches(a.answer, "[a-z]+") else "lower case"', RETURN),
+)
+
+
+class NotAPattern(Finding, frozen=True):
+    code = DS0320
+    function: str
+    reason: str
+
+    def told(self) -> Diagnostic:
+        reason = self.reason.removeprefix("not a pattern that can be matched: ")
+        return self.says(f"`{self.function}` cannot use this pattern: {reason}", "cannot be matched")
+
+
+DS0327 = Code(
+    "DS0327",
+    "error",
+    "number that a function does not take",
+    "Some functions take numbers from a range alone: a rank is counted from 1 on. Another number is refused on every row, so one "
+    "that is written out is refused here.",
+    program(CALL, 'assert len(range(20000)) > 0 else "some"', RETURN),
+    program(CALL, 'assert len(range(2000)) > 0 else "some"', RETURN),
+)
+
+
+class BeyondFunction(Finding, frozen=True):
+    """A number below `low` or above `high` for the parameter `name` of a function."""
+
+    code = DS0327
+    function: str
+    name: str
+    low: float | None
+    high: float | None
+
+    def told(self) -> Diagnostic:
+        low = "" if self.low is None else f"at least {self.low:,g}"
+        high = "" if self.high is None else f"at most {self.high:,g}"
+        return self.says(
+            f"`{self.name}` of `{self.function}` is {' and '.join(filter(None, (low, high)))}, and this is {self.where.text}",
+            "fails on every row",
         )
