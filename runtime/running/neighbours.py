@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 from ..index.limits import DIGITS
-from ..index.plain import PlainIndex
 from ..schema.program import LM, Demo, Neighbours, Program, canonical
 from ..schema.types import JsonValue
 from ..values.media import is_history, medium_kind
@@ -30,6 +29,7 @@ from .vectors import likeness, unpack
 
 if TYPE_CHECKING:
     from ..index.ngrams import NgramIndex
+    from ..index.plain import PlainIndex
     from ..index.vectors import VectorIndex
 
 Embed = Callable[[LM, str], Awaitable[Sequence[float]]]
@@ -101,6 +101,8 @@ def row_text(program: Program, inputs: Mapping[str, JsonValue]) -> str:
 
 def nearest(neighbours: Neighbours, text: str) -> tuple[int, ...]:
     """The places of the `k` rows most like the text, the likest first; earlier rows win ties."""
+    from ..index.plain import PlainIndex  # most programs have no index
+
     index = _known(neighbours).by_text()
     if isinstance(index, PlainIndex):
         return _likest(index.likeness(text), neighbours)
@@ -159,6 +161,8 @@ class _Rows:
 def _of_texts(texts: tuple[str, ...], few: bool) -> PlainIndex | NgramIndex:
     """Kept by the texts, so that programs that differ in nothing but their demos share one."""
     if few:
+        from ..index.plain import PlainIndex
+
         return PlainIndex(texts)
     from ..index.ngrams import NgramIndex
 
