@@ -38,7 +38,7 @@ from ..schema.types import JsonValue
 from ..schema.usage import Usage
 from .compact import compact, read_compact
 from .protocol import Answer, ToolCall
-from .upgrades import UNREADABLE, ForeignFile, NewerSchema, Step, tables, upgrade, write_ahead
+from .upgrades import UNREADABLE, ForeignFile, NewerSchema, Step, tables, trouble, upgrade, write_ahead
 
 _BUSY_SECONDS = 30.0
 _BATCH = 200
@@ -352,16 +352,15 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 def unusable(path: Path, error: Exception) -> ConfigurationError:
     """What to tell the user about an error of SQLite's."""
     text = "it is damaged" if isinstance(error, UnicodeDecodeError) else str(error)
-    if any(
-        word in text for word in ("not a database", "malformed", "damaged", "no such", "corrupt", "decode")
-    ):
-        advice = f"move {path.name} and its -wal and -shm files away; answers in them will be asked again"
-    elif "full" in text:
-        advice = "make room on the disk; what was answered before is kept"
-    elif "locked" in text:
-        advice = "another process holds it; wait for it, or choose another state directory"
-    else:
-        advice = f"make {path.parent} writable, or choose another state directory"
+    match trouble(text):
+        case "damaged":
+            advice = f"move {path.name} and its -wal and -shm files away; answers in them will be asked again"
+        case "full":
+            advice = "make room on the disk; what was answered before is kept"
+        case "locked":
+            advice = "another process holds it; wait for it, or choose another state directory"
+        case "other":
+            advice = f"make {path.parent} writable, or choose another state directory"
     return ConfigurationError(f"cannot use the ledger {path}: {text}", help=advice)
 
 

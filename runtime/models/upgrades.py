@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 Step = Callable[[sqlite3.Connection], None]
 """From one version to the next. It runs inside the transaction and does not end it."""
@@ -18,6 +19,18 @@ Step = Callable[[sqlite3.Connection], None]
 
 UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 """What SQLite raises over a damaged file: words of its own that are no text among it."""
+
+
+_DAMAGED = ("not a database", "malformed", "damaged", "corrupt", "no such", "decode")
+
+
+def trouble(text: str) -> Literal["damaged", "full", "locked", "other"]:
+    """What SQLite or the system says of a file that it cannot use, by what can be done about it."""
+    if any(word in text for word in _DAMAGED):
+        return "damaged"
+    if "full" in text or "No space" in text:
+        return "full"
+    return "locked" if "locked" in text else "other"
 
 
 class NewerSchema(Exception):

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dspec.runtime.errors import ConfigurationError
-from dspec.runtime.models.ledger import STEPS, Ledger
+from dspec.runtime.models.ledger import STEPS, Ledger, unusable
 from dspec.runtime.models.protocol import Answer
 from dspec.runtime.schema.usage import Usage
 
@@ -170,6 +170,15 @@ def test_a_state_directory_that_is_a_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot use the ledger") as caught:
         Ledger(tmp_path / "state" / "ledger.sqlite")
     assert "choose another state directory" in caught.value.help
+
+
+def test_where_the_system_has_no_room_it_is_to_be_made() -> None:
+    """SQLite says that the disk is full in words of its own, the system in others."""
+    for error in (
+        OSError(28, "No space left on device"),
+        sqlite3.OperationalError("database or disk is full"),
+    ):
+        assert unusable(Path("ledger.sqlite"), error).help.startswith("make room on the disk")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

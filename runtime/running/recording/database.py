@@ -15,7 +15,16 @@ import sqlite3
 from pathlib import Path
 
 from ...errors import ConfigurationError
-from ...models.upgrades import UNREADABLE, ForeignFile, NewerSchema, Step, tables, upgrade, write_ahead
+from ...models.upgrades import (
+    UNREADABLE,
+    ForeignFile,
+    NewerSchema,
+    Step,
+    tables,
+    trouble,
+    upgrade,
+    write_ahead,
+)
 
 APPLICATION = 0x64737063
 """What `PRAGMA application_id` says of such a file: nothing else has that number."""
@@ -121,12 +130,13 @@ def unusable(path: Path, error: Exception) -> ConfigurationError:
     text = "it is damaged" if isinstance(error, UnicodeDecodeError) else str(error)
     if isinstance(error, OSError):
         text = error.strerror or text
-    if any(word in text for word in ("not a database", "malformed", "damaged", "corrupt", "no such table")):
-        advice = f"move {path.name} and its {WAL} and -shm files away, or record to another file"
-    elif "full" in text or "No space" in text:
-        advice = "make room on the disk"
-    elif "locked" in text:
-        advice = "another process holds it; wait for it, or record to another file"
-    else:
-        advice = f"make {path} a file that can be written, or record to another one"
+    match trouble(text):
+        case "damaged":
+            advice = f"move {path.name} and its {WAL} and -shm files away, or record to another file"
+        case "full":
+            advice = "make room on the disk"
+        case "locked":
+            advice = "another process holds it; wait for it, or record to another file"
+        case "other":
+            advice = f"make {path} a file that can be written, or record to another one"
     return ConfigurationError(f"calls cannot be recorded to {path}: {text}", help=advice)
