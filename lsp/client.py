@@ -25,8 +25,6 @@ class Client(Struct, frozen=True):
     """Whether an edit may rename files, and ask before it does."""
     literal_actions: bool = False
     """Whether a code action may be more than a command."""
-    resolves_edits: bool = False
-    """Whether it asks for a code action's edit when one is chosen."""
     pulls: bool = False
     """Whether it asks for problems by itself. Then none are pushed, or it would show each twice."""
     refreshes: frozenset[str] = frozenset()
@@ -45,7 +43,6 @@ def client_of(params: types.InitializeParams) -> Client:
     item = _of(document, "completion", "completion_item")
     described: list[Any] = _of(item, "documentation_format") or []
     resolved: list[Any] = _of(item, "resolve_support", "properties") or []
-    options: list[Any] = _of(document, "code_action", "resolve_support", "properties") or []
     refreshing = ("diagnostics", "inlay_hint", "code_lens", "semantic_tokens")
     return Client(
         markdown=types.MarkupKind.Markdown in formats,
@@ -58,7 +55,6 @@ def client_of(params: types.InitializeParams) -> Client:
         and types.ResourceOperationKind.Rename in (_of(edits, "resource_operations") or ())
         and _of(edits, "change_annotation_support") is not None,
         literal_actions=_of(document, "code_action", "code_action_literal_support") is not None,
-        resolves_edits="edit" in options,
         pulls=_of(document, "diagnostic") is not None,
         refreshes=frozenset(name for name in refreshing if _of(workspace, name, "refresh_support")),
         progress=bool(_of(capabilities.window, "work_done_progress")),
