@@ -154,7 +154,7 @@ class BodyReader(Struct):
         anew = {*turn_inside.given, *(one.name.text for one in item.items if isinstance(one, Setting))}
         for node in item.state:
             if node.text in kinds and node.text not in anew and not place.block.problems:
-                session.report(codes.calls.StaysTheSame(place.at(node)))
+                session.report(codes.programs.StaysTheSame(place.at(node)))
         kind: Kind = ANY
         if len(kinds) == 1:
             (kind,) = kinds.values()
@@ -201,7 +201,9 @@ class BodyReader(Struct):
         for one in unread:
             if one.paid is not None:
                 at = scope.place.at(one.paid.node)
-                session.report(codes.calls.PaidForNothing(at, one.paid.callee.name, one.symbol.name, per_run))
+                session.report(
+                    codes.programs.PaidForNothing(at, one.paid.callee.name, one.symbol.name, per_run)
+                )
         for symbol in inputs.values():
             if id(symbol) not in read:
                 session.report(codes.names.UnusedValue(symbol.location, "input"))
@@ -270,7 +272,7 @@ def _after(scope: Scope, name: str, turn: RoundRead, reads: list[MemberRead]) ->
         lost = {read.name: read for read in reads if not _stays(before, given.kind, read.name)}
         for read in reads:
             if lost.get(read.name) is read:
-                scope.session.report(codes.calls.LostMember(read.where, read.name, name, given.where))
+                scope.session.report(codes.programs.LostMember(read.where, read.name, name, given.where))
         kind = joined(before, given.kind)
     else:
         fits = (
@@ -280,7 +282,7 @@ def _after(scope: Scope, name: str, turn: RoundRead, reads: list[MemberRead]) ->
         )
         kind = None if not fits else given.kind if isinstance(given.kind, Group) else join(before, given.kind)
     if kind is None:
-        scope.session.report(codes.calls.StateDiffers(given.where, name, spell(before), spell(given.kind)))
+        scope.session.report(codes.programs.StateDiffers(given.where, name, spell(before), spell(given.kind)))
         return ANY
     return kind
 

@@ -70,9 +70,9 @@ def _within_bounds(session: Session, symbol: Symbol, built: Program) -> Program 
     try:
         problem = excess(built)
     except ConfigurationError:
-        session.report(codes.calls.TooDeepPrograms(symbol.location, MAX_DEPTH))
+        session.report(codes.programs.TooDeepPrograms(symbol.location, MAX_DEPTH))
         return None
     if problem:
-        session.report(codes.calls.TooManyCalls(symbol.location, problem))
+        session.report(codes.programs.TooManyCalls(symbol.location, problem))
         return None
     return built

@@ -40,7 +40,7 @@ def returned_values(
     if not items:
         stray = any(isinstance(item, Setting) for item in place.declaration.items or ())
         if place.declaration.items is not None and not place.block.problems and not stray:
-            session.report(codes.calls.ReturnsNothing(symbol.location, tuple(promised or ())))
+            session.report(codes.programs.ReturnsNothing(symbol.location, tuple(promised or ())))
         return {}, promised or {}
     for extra in items[1:]:
         session.report(codes.attributes.ReturnsTwice(place.at(extra), symbol.name, place.at(items[0])))
@@ -71,7 +71,7 @@ def returned_values(
         if member is None:
             lowered[name] = infer(scope, argument.value).code
             at = place.at(argument.name or argument)
-            session.report(codes.calls.NotPromised(at, name, symbol.location, tuple(promised)))
+            session.report(codes.programs.NotPromised(at, name, symbol.location, tuple(promised)))
             continue
         if argument.name is not None:
             session.use(place, argument.name, member.symbol)
@@ -80,5 +80,5 @@ def returned_values(
         lacking = [member for name, member in promised.items() if name in absent]
         places = tuple(member.symbol.location for member in lacking if member.symbol)
         names = tuple(member.name for member in lacking)
-        session.report(codes.calls.NotReturned(place.at(items[0]), symbol.name, names, places))
+        session.report(codes.programs.NotReturned(place.at(items[0]), symbol.name, names, places))
     return lowered, promised if promised is not None else outputs

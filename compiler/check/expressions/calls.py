@@ -53,7 +53,7 @@ def _refuse(scope: Scope, node: Call, symbol: Symbol) -> None:
     else:
         judges = scope.measure is not None
         scope.session.report(
-            codes.calls.CallOutsideProgram(at, symbol.kind, symbol.name, scope.purpose, judges)
+            codes.programs.CallOutsideProgram(at, symbol.kind, symbol.name, scope.purpose, judges)
         )
 
 

@@ -394,7 +394,7 @@ def _comprehension(scope: Scope, node: Comprehension) -> Typed:
     if source.length is None and not (is_unknown(source.kind) and scope.session.amiss):
         calls = tuple(dict.fromkeys(calls_in(inner.block.steps)))
         at = scope.place.at(node.iterable)
-        scope.session.report(codes.calls.CallsNotCounted(at, calls, keys=node.of is not None))
+        scope.session.report(codes.programs.CallsNotCounted(at, calls, keys=node.of is not None))
     least, most = source.length or (0, 0)
     name = scope.step_name(node, "for")
     scope.block.add(

@@ -156,7 +156,7 @@ def ask(
     times = scope.times
     if scope.endless is not None:
         scope.session.report(
-            codes.calls.CallsNotCounted(scope.endless.where, (name,), keys=scope.endless.keys)
+            codes.programs.CallsNotCounted(scope.endless.where, (name,), keys=scope.endless.keys)
         )
         return NOTHING
     for place, one in enumerate(judges):

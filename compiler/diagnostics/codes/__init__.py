@@ -1,12 +1,12 @@
 """Names every diagnostic code and what can be found under it, one file per topic.
 
 Codes are `DSxxyy` and never reused: 01 syntax (`syntax`; what stands in a block: `attributes`), 02 names (`names`, `repeats`,
-`imports`, `functions`, `circles`), 03 types (`types`, `operators`, `functions`, `calls`, `externs`, `metric_calls`; media,
-aggregates), 04 data, 05 metric, 06 optimizer and chain (`optimizers`, `training_rows`, `chains`, `ensembles`; 066: `values`
-written out), 07 LM and budget, 08 project and gates. `shapes` has what came later of fields and their types (DS022 and
-DS036), `demos` what is written in their examples. Below the entry of a code stand the findings that are reported under it,
-each with its words. A check names one as `codes.operators.NoValue`: the file of its topic is imported when the first of them
-is reported, since most files have no mistake.
+`imports`, `functions`, `circles`), 03 types (`types`, `operators`, `functions`, `calls`, `programs`, `externs`,
+`metric_calls`; media, aggregates), 04 data, 05 metric, 06 optimizer and chain (`optimizers`, `training_rows`, `chains`,
+`ensembles`; 066: `values` written out), 07 LM and budget, 08 project and gates. `shapes` has what came later of fields and
+their types (DS022 and DS036), `demos` what is written in their examples. Below the entry of a code stand the findings that
+are reported under it, each with its words. A check names one as `codes.operators.NoValue`: the file of its topic is imported
+when the first of them is reported, since most files have no mistake.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         operators,
         optimizers,
         parameters,
+        programs,
         project,
         repeats,
         shapes,
@@ -67,6 +68,7 @@ __all__ = [
     "operators",
     "optimizers",
     "parameters",
+    "programs",
     "project",
     "repeats",
     "shapes",
