@@ -88,11 +88,8 @@ def _steps(artifact: Artifact, optimize: ir.Optimize) -> list[Change]:
 
 def _models(artifact: Artifact, prepared: Prepared, name: str) -> Iterator[Change]:
     """Models that predictors would ask now instead of theirs, and what changes answers of those that they ask."""
-    optimize, student, declared = (
-        prepared.resolved(name).optimize,
-        prepared.resolved(name).student,
-        prepared.project.lms,
-    )
+    resolved, declared = prepared.resolved(name), prepared.project.lms
+    optimize, student = resolved.optimize, resolved.student
     for key in optimize.lms:
         then, now = artifact.provenance.models.get(key), declared[key].model
         if then != now and key not in artifact.program.lms:

@@ -408,7 +408,8 @@ class Engine:
             )
 
     def _settle(self, room: Reservation, lane: Lane, requests: int, usage: Usage | None, told: Spent) -> None:
-        """Settles an attempt with whoever pays for it, and notes what is counted there beyond what is `told` of it."""
+        """Settles an attempt with the purse that pays for it. `told` is what the provider said that the attempt took; what the
+        purse counts beyond that is noted as reserved."""
         each = room.settle(requests, usage)
         if requests:
             counted = Usage(each.input_tokens, each.output_tokens)
