@@ -72,6 +72,23 @@ def luck_of_choice(
     return max(0.0, math.fsum(found) / len(found)) if found else 0.0
 
 
+def luck_of_foreseen(before: Sequence[float], after: Sequence[float], rivals: Sequence[Seen]) -> float:
+    """The same of a race that goes by what it expects of programs, too.
+
+    So it chooses better than the choice that is made again by scores alone, which tells of too much luck. What the winner leads
+    by less on the rows of the last round, after nearly all of the choice, is its luck, told by few rows. This is the mean of the
+    two, and 0.0 or more.
+    """
+    again = luck_of_choice(before, after, rivals)
+    race = _race(rivals, len(before))
+    if len(race.rounds) < 2:
+        return again
+    leads = [now - then for then, now in zip(before, after, strict=True)]
+    last = [leads[place] for place in race.rounds[-1]]
+    less = math.fsum(leads) / len(leads) - math.fsum(last) / len(last)
+    return max(0.0, (again + less) / 2)
+
+
 def _race(rivals: Sequence[Seen], rows: int) -> _Race:
     """The rounds, by who saw which rows. Where these do not follow from each other, as in a race, only those that saw all rows
     were chosen from."""

@@ -16,6 +16,8 @@ from msgspec import structs
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program
 
+from ..evaluate.reselection import luck_of_foreseen
+from ..evaluate.shares import shares_of
 from ..search import Arm, Bandit, Combinations, Exhaustive, Growing, Racing, TpeSampler
 from ..search.board import open_beside
 from .advising import MANY, SOME, Idea, Situation
@@ -193,4 +195,10 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         return ranked(board.candidates(), cut=raised, rivals=board.rivals)
     if pool.lost:
         notes.append(f"{pool.lost} proposals could not be used or said what another said")
-    return ranked(board.candidates(), cut=halt, notes=tuple(notes), rivals=board.rivals, ended=board.settled)
+    result = ranked(
+        board.candidates(), cut=halt, notes=tuple(notes), rivals=board.rivals, ended=board.settled
+    )
+    before, after = board.candidates()[0].scores, result.candidates[0].scores
+    if len(result.rivals) < 2 or shares_of(before):
+        return result
+    return structs.replace(result, luck=luck_of_foreseen(before, after, result.rivals))

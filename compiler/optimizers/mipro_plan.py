@@ -6,6 +6,7 @@ The sizes are those of DSPy 3.4.1. Everything here is arithmetic; nothing asks a
 from __future__ import annotations
 
 from math import log2
+from statistics import fmean
 
 from msgspec import Struct
 
@@ -24,11 +25,14 @@ COMPARED_ON = 100
 """Rows on which they race where `auto` is `none`."""
 PROPOSER_DEMOS = 3
 """Demos that are bootstrapped for the proposer alone where the program gets none."""
-GROWTH = 1.5
-"""Rounds of a race grow slowly: what an arm shows tells something of the others, too, so that few rows go far."""
-SHARE = 0.39
+KEEPS = (0.25,)
+"""Share of the trials that a round keeps: what an arm shows tells of all that share an option with it, so that most rows are
+spent on the first round, where all of them are seen."""
+SHARE = 0.455
 """What a race may cost, with the instructions that are proposed on the way, as a share of what the original's
-minibatches and full evaluations cost for as many trials. The original scores no combination twice."""
+minibatches and full evaluations cost for as many trials. The original asks nothing twice."""
+APART = 1 / 3
+"""How often predictors are taken to be asked something else because those before them have other options."""
 TELLING, FEWEST = 8, 4
 """Rows that a race's first round should have, for which there are fewer trials, and how many there are at least."""
 LOOK, PROPOSED = 3, 2
@@ -110,12 +114,9 @@ def strategy(
         return Minibatch(size, full_every), planned
     chosen = sizes(options, predictors, ways)
     limit = min(whole or rows, chosen.limit or whole or rows)
-    # The original scores the start on all rows, too, and takes full evaluations from scratch.
-    full = 1 + -(-chosen.trials // full_every)
-    combinations = _combinations(chosen, predictors, ways)
-    # So many different ones are expected among as many independent draws.
-    distinct = combinations * (1 - (1 - 1 / combinations) ** chosen.trials)
-    budget = SHARE * (min(size, limit) * distinct + limit * full) - rows
+    # The original scores the start on all rows, too, and some trials on the rows that their minibatch lacked.
+    full, seen = 1 + -(-chosen.trials // full_every), min(size, limit)
+    budget = SHARE * (seen * _asked(chosen, predictors, ways) + limit + (full - 1) * (limit - seen)) - rows
     budget -= PROPOSED * looks(options, predictors, ways)
     # Rather fewer trials than such as are judged by fewer rows than tell anything.
     while planned > FEWEST and _race(budget, planned, rows, wave).first < min(TELLING, rows):
@@ -124,7 +125,21 @@ def strategy(
 
 
 def _race(budget: float, trials: int, rows: int, wave: int, finalists: int = 1) -> Racing:
-    return Racing.within(budget, trials, rows, growth=GROWTH, wave=wave, finalists=finalists)
+    return Racing.within(budget, trials, rows, wave=wave, finalists=finalists, keeps=KEEPS)
+
+
+def _asked(chosen: Sizes, predictors: int, ways: int) -> float:
+    """How often a row is asked about in as many independent trials as the original draws, in the mean of the predictors. Trials
+    that give a predictor the same options ask it once, unless those before it have others and say something else."""
+    options = chosen.instructions * chosen.demo_sets
+
+    def distinct(options: int) -> float:
+        return options * (1 - (1 - 1 / options) ** chosen.trials)
+
+    return fmean(
+        (1 - APART) * distinct(ways * options) + APART * distinct(ways * options**place)
+        for place in range(1, predictors + 1)
+    )
 
 
 def calls(options: Options, facts: Facts) -> Calls:

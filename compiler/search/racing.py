@@ -56,6 +56,8 @@ class Racing(Struct, frozen=True):
     wave: int = 0
     finalists: int = 1
     """Arms that end complete, whether or not they are worse than the best."""
+    keeps: tuple[float, ...] = KEEPS
+    """What `keep` was chosen from."""
 
     @classmethod
     def within(
@@ -68,6 +70,7 @@ class Racing(Struct, frozen=True):
         limit: int | None = None,
         wave: int = 0,
         finalists: int = 1,
+        keeps: tuple[float, ...] = KEEPS,
     ) -> Racing:
         """The race that looks at most in its first round, of those that score at most `budget` rows.
 
@@ -77,7 +80,7 @@ class Racing(Struct, frozen=True):
         budget += (min(finalists, max(1, trials)) - 1) * rows
 
         def affordable(keep: float) -> Racing:
-            race = cls(1, growth, keep, limit=limit, wave=wave, finalists=finalists)
+            race = cls(1, growth, keep, limit=limit, wave=wave, finalists=finalists, keeps=keeps)
             enough, beyond = 1, min(rows, limit or rows) + 1
             while beyond - enough > 1:
                 middle = (enough + beyond) // 2
@@ -87,7 +90,7 @@ class Racing(Struct, frozen=True):
                     beyond = middle
             return replace(race, first=enough)
 
-        races = [affordable(keep) for keep in KEEPS]
+        races = [affordable(keep) for keep in keeps]
         # `max` takes the gentlest of those that look at as many rows.
         return next((race for race in races if race.first >= LEAST_LOOK), max(races, key=lambda r: r.first))
 
@@ -105,6 +108,7 @@ class Racing(Struct, frozen=True):
             limit=self.limit,
             wave=self.wave,
             finalists=self.finalists,
+            keeps=self.keeps,
         )
         return closer if closer.first > self.first else self
 

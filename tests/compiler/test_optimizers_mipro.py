@@ -483,6 +483,18 @@ def test_racing_needs_half_of_what_dspy_spends(auto: str, dspy: int) -> None:
     assert SPEC.calls(Options(SPEC, {"auto": auto}), facts).task.most <= 0.5 * dspy
 
 
+@pytest.mark.parametrize("predictors", [2, 3, 4])
+def test_a_trial_of_several_predictors_is_looked_at_as_closely_as_one_of_one(predictors: int) -> None:
+    """Not more closely: what trials share of their calls, nobody pays for twice in DSPy either."""
+
+    def rows_per_trial(predictors: int) -> float:
+        facts = Facts(train=40, val=100, predictors=predictors, calls_per_run=predictors)
+        raced = SPEC.calls(Options(SPEC, {}), facts).task.most / predictors - facts.val
+        return raced / sizes(Options(SPEC, {}), predictors).trials
+
+    assert rows_per_trial(predictors) == pytest.approx(rows_per_trial(1), rel=0.2)
+
+
 def test_options_are_dspys() -> None:
     defaults = {option.name: option.default for option in SPEC.options}
     assert defaults == {

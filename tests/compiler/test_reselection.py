@@ -14,7 +14,7 @@ from msgspec import Struct
 from races import SHAPES, raced, table
 
 from dspec.compiler.compile.selection import LastWord, last_word
-from dspec.compiler.evaluate.reselection import luck_of_choice
+from dspec.compiler.evaluate.reselection import luck_of_choice, luck_of_foreseen
 from dspec.compiler.evaluate.winners import worth_of_winner
 from dspec.compiler.search import Full, Minibatch, Racing, Strategy
 
@@ -93,6 +93,20 @@ def test_over_200_races_the_corrected_score_is_the_true_one_to_within_a_point() 
 def test_it_is_so_however_candidates_differ_and_are_compared(shape: str, kind: str) -> None:
     mean, error = off([one.emitted for one in told(shape, kind)])
     assert abs(mean) <= 0.01 + 2 * error
+
+
+def test_a_race_that_foresees_is_believed_by_half_on_the_rows_after_its_choice() -> None:
+    """Two see ten rows, one of them thirty more. A lead on the first ten alone is luck, one on the others alone is none."""
+    before, other = (0.0,) * 40, (1.0, 0.0) * 5 + (None,) * 30
+    early, late = (1.0,) * 10 + (0.0,) * 30, (0.0,) * 10 + (1.0,) * 30
+    for winner, less in ((early, 0.25), (late, -0.25)):
+        rivals = [winner, other]
+        expected = max(0.0, (luck_of_choice(before, winner, rivals) + less) / 2)
+        assert luck_of_foreseen(before, winner, rivals) == pytest.approx(expected)
+    assert luck_of_foreseen(before, early, [early, other]) >= 0.125
+    # Where all saw all rows there are none after the choice.
+    whole = [(0.0, 1.0) * 20, (1.0, 0.0) * 20]
+    assert luck_of_foreseen(before, whole[0], whole) == luck_of_choice(before, whole[0], whole) > 0
 
 
 def test_a_winner_that_is_far_ahead_has_no_luck() -> None:
