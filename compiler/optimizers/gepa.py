@@ -310,8 +310,8 @@ class _Evolution:
             self._merge_due = self._options.flag("use_merge")
 
     async def _promising(self, child: Program, parent: Program, label: str) -> bool:
-        """Whether a child seems at least as good as its parent after each look at val: a minibatch tells little, and all of val is
-        dear. Raises halts."""
+        """Whether a child seems at least as good as its parent after each look at val: a minibatch tells little, and all of
+        val is dear. Raises halts."""
         for rows in LOOKS:
             if rows >= len(self._order):
                 break
