@@ -2,6 +2,7 @@
 
     python bench/optimizers.py [--seeds 10] [--kinds tuned|held-out] [--only COPRO] [--sample 2] [--json FILE]
     python bench/optimizers.py --auto [--seeds 4]
+    python bench/optimizers.py --sizes [--only COPRO]       by rows of val, beside DSPy's schedule run anew
     python bench/optimizers.py --record          writes what DSPy's schedule gives, hours of work, for all the others
 
 Offline: the model is simulated (`simulated/model.py`), so that a program's true score is computed and not sampled. What the
@@ -26,7 +27,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from simulated.kinds import HELD_OUT, KINDS, TUNED
+from simulated.kinds import HELD_OUT, KINDS, SIZES, TUNED
 from simulated.model import Simulated, Task, metric, rows, student
 
 from dspec.compiler import ir
@@ -127,7 +128,7 @@ def planned_block(optimize: ir.Optimize, task: Task) -> tuple[ir.Project, Resolv
 
 
 async def compiled(name: str, kind: str, seed: int, compat: bool) -> Outcome:
-    task = Task(seed, KINDS[kind])
+    task = Task(seed, (KINDS | SIZES)[kind])
     project, resolved, planned, measure = planned_block(block(name, kind, seed, compat), task)
     program = resolved.student
     async with Engine() as engine:
@@ -325,6 +326,19 @@ def _mean(values: Sequence[float]) -> tuple[float, float]:
     return statistics.fmean(values), error
 
 
+def by_size(only: str, seeds: int, processes: int) -> list[str]:
+    """The optimizers that have a schedule of DSPy's, on plain tasks with few rows of val and with many."""
+    names = [
+        name for name in STEPS if only in name and name.split()[0] not in (*WITHOUT_COMPAT, "KNNFewShot")
+    ]
+    jobs = [(name, kind, seed) for name in names for kind in SIZES for seed in range(seeds)]
+    with ProcessPoolExecutor(processes) as pool:
+        theirs = list(pool.map(one, [(*job, True) for job in jobs], chunksize=2))
+        ours = list(pool.map(one, [(*job, False) for job in jobs], chunksize=2))
+    known = {(one.step, one.kind, one.seed): one for one in theirs}
+    return table(ours, known, f"By rows of val, {seeds} tasks of each size")
+
+
 def differ(jobs: list[tuple[str, str, int, bool]], known: dict[tuple[str, str, int], Outcome]) -> list[str]:
     """What of the recorded runs comes out otherwise now. SIMBA, InferRules and GEPA are no longer what was recorded."""
     again = map(one, (job for job in jobs if job[0].split()[0] not in WITHOUT_COMPAT))
@@ -348,6 +362,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=0, help="recorded runs of each kind to make again")
     parser.add_argument("--record", action="store_true", help="record what DSPy's schedule gives")
     parser.add_argument("--json", type=Path, default=None, help="also write every outcome there")
+    parser.add_argument("--sizes", action="store_true", help="plain tasks by rows of val")
     parser.add_argument("--auto", action="store_true", help="Auto beside DSPy's best optimizer of each kind")
     flags = parser.parse_args()
     halves = {"tuned": TUNED, "held-out": HELD_OUT}
@@ -358,6 +373,9 @@ def main() -> None:
         steps = [name for name in STEPS if flags.only in name]
         return [(name, kind, seed, compat) for name in steps for kind in kinds for seed in range(seeds)]
 
+    if flags.sizes:
+        print("\n".join(by_size(flags.only, flags.seeds, flags.jobs)))
+        return
     with ProcessPoolExecutor(flags.jobs) as pool:
         asked = jobs(flags.seeds, flags.record)
         if flags.auto:

@@ -66,3 +66,6 @@ HELD_OUT = {
 """Kinds that no setting was tried on."""
 
 KINDS = TUNED | HELD_OUT
+
+SIZES = {f"{val} rows of val": Kind(train=min(100, val), val=val) for val in (30, 50, 78, 100, 150, 200)}
+"""Plain tasks by how many rows there are to compare on."""

@@ -3,9 +3,10 @@
 Algorithm: Agrawal et al., 2025 (arXiv:2507.19457), as DSPy's `GEPA` has it. A candidate that leads on some
 row of val is drawn and run on a minibatch of train, and one predictor's instruction or one tool's description is
 written anew from the feedback. A child that does better on the minibatch is scored on val and joins the pool; now and then two
-relatives are merged. What differs: the budget is never passed, and a round that it may not cover is not
-begun; no row is scored twice for one program; the metric's feedback comes with the score and not by a
-second call; and the search ends when there is nothing left to learn.
+relatives are merged. What differs: how good a program is follows from everything that was seen of it and its kin
+(`search.kinship`), by which a child may be given up after each of a few looks at val; the budget is never passed, and a round
+that it may not cover is not begun; no row is scored twice for one program; the metric's feedback comes with the score and not
+by a second call; and the search ends when there is nothing left to learn.
 
 The rounds follow one upon the other. Every draw is from a stream named after its round.
 """
@@ -48,8 +49,8 @@ if TYPE_CHECKING:
 
 COMPARED_ON = 60
 """Rows of val on which candidates are scored, where it has more."""
-LOOK = 20
-"""Rows of val on which a child has to be as good as its parent before it is scored on all of them."""
+LOOKS = (10, 20, 40)
+"""Rows of val after which a child is given up if it seems worse than its parent, before it is scored on all of them."""
 MAX_LOST = 10
 """Proposals in a row that bring nothing new, after which the model is taken to have no further ideas."""
 
@@ -258,7 +259,7 @@ class _Evolution:
         counts = self._counts
         told = f"{counts.reflections} reflections, {counts.better} of them better on their minibatch"
         if counts.dropped:
-            told += f", {counts.dropped} of which no better than their parent on a first look at val"
+            told += f", {counts.dropped} of which seemed worse than their parent after a look at val"
         if counts.lost:
             told += f", {counts.lost} with nothing new"
         if counts.merges:
@@ -290,7 +291,7 @@ class _Evolution:
         turn = member.turn
         rewritten = await self._rewritten(program, addresses, batch, number)
         counts.reflections += 1
-        if not self._is_new(rewritten):
+        if not self._is_new(rewritten, program):
             counts.lost += 1
             counts.lost_in_a_row += 1
             if counts.lost_in_a_row == MAX_LOST:
@@ -301,19 +302,25 @@ class _Evolution:
         after = await scores.score(rewritten, batch, label)
         if overall(after) > overall(before):
             counts.better += 1
-            if not await self._promising(rewritten, member.candidate, label):
+            if not await self._promising(rewritten, program, label):
                 counts.dropped += 1
                 return
             await scores.score(rewritten, self._context.val, label)
             self._join(label, rewritten, (parent,), turn)
             self._merge_due = self._options.flag("use_merge")
 
-    async def _promising(self, program: Program, parent: Candidate, label: str) -> bool:
-        """Whether a child is at least as good as its parent on a first look at val: the rows of a minibatch tell little, and all
-        of val is dear. Raises halts."""
-        looked = self._order[:LOOK] if len(self._order) > 2 * LOOK else ()
-        found = await self._scores.score(program, [self._context.val[place] for place in looked], label)
-        return overall(found) >= overall([parent.scores[place] for place in looked])
+    async def _promising(self, child: Program, parent: Program, label: str) -> bool:
+        """Whether a child seems at least as good as its parent after each look at val: a minibatch tells little, and all of
+        val is dear. Raises halts."""
+        for rows in LOOKS:
+            if rows >= len(self._order):
+                break
+            looked = [self._context.val[place] for place in self._order[:rows]]
+            await self._scores.score(child, looked, label)
+            own, before = self._scores.worth([child, parent])
+            if own < before:
+                return False
+        return True
 
     def _parent(self, number: int) -> int:
         table = [member.candidate.scores for member in self.pool]
@@ -427,7 +434,8 @@ class _Evolution:
         program = self._student
         for address, text in zip(self._addresses, child(pool, merge), strict=True):
             program = program.with_text(address, text)
-        if not self._is_new(program):
+        better = max(merge.first, merge.second, key=lambda place: pool[place].score)
+        if not self._is_new(program, self.pool[better].candidate.program):
             return False
         counts.merges += 1
         first, second = (self.pool[place].candidate.scores for place in (merge.first, merge.second))
@@ -448,12 +456,13 @@ class _Evolution:
 
     # The pool --------------------------------------------------------------------------------------
 
-    def _is_new(self, program: Program) -> bool:
-        """True for the first time that a program is seen."""
+    def _is_new(self, program: Program, parent: Program) -> bool:
+        """True for the first time that a program is seen; it then counts as the parent's kin."""
         key = program_digest(program)
         if key in self._seen:
             return False
         self._seen.add(key)
+        self._scores.born(program, parent)
         return True
 
     def _join(self, label: str, program: Program, parents: tuple[int, ...], turn: int) -> None:

@@ -32,6 +32,8 @@ SEARCHES = ("racing", "full")
 DEMOS = ("bootstrapped", "kept")
 SHARE = 0.42
 """What a race may cost, as a share of scoring every candidate on every row."""
+BEHIND = 1.5
+"""Standard errors by which a set of rules may be behind the best one and race on."""
 COMPARED_ON, MOST_COMPARED_ON = 200, 300
 """Rows of val on which candidates are compared, where it has more: half of it, but no fewer than the first and no more than
 the second."""
@@ -58,7 +60,7 @@ def strategy(options: Options, rows: int, finalists: int = 1) -> Strategy:
     if options.text("search") == "full":
         return Full()
     arms = compared(options)
-    return Racing.within(SHARE * arms * rows, arms, rows, finalists=finalists)
+    return replace(Racing.within(SHARE * arms * rows, arms, rows, finalists=finalists), behind=BEHIND)
 
 
 def _calls(options: Options, facts: Facts) -> Calls:

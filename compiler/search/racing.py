@@ -1,16 +1,17 @@
 """Racing: all arms on a few rows, the better ones on more, the last one on all.
 
-Three rules end an arm. The quota of each round keeps the cost within a bound that is known beforehand
+Four rules end an arm. The quota of each round keeps the cost within a bound that is known beforehand
 (sequential halving: Karnin, Koren and Somekh, 2013). An arm that is worse than another, on the same
 rows and with stated confidence, goes at once (racing: Maron and Moore, 1994), which saves what the quota
-would still have spent. And so does one that could do no better than the best that is known with a 1 on
-every row that it lacks. The incumbent, known on all rows, is raced against but costs nothing.
+would still have spent. Where a search asks for it, so does one that is further behind the best than rows vary: it is
+seldom the best in the end. And so does one that could do no better than the best that is known with a 1 on every row
+that it lacks. The incumbent, known on all rows, is raced against but costs nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise, zip_longest
 
 from msgspec import Struct
@@ -24,6 +25,10 @@ from .source import ArmSource
 
 HALFWAY = 15
 """Rows from which an arm's own score counts for more than what is predicted of it."""
+ROUNDING = 1e-9
+"""By so much two ways to add up the same numbers may differ."""
+LEAST_VARIANCE = 0.02
+"""Of an arm's differences from the incumbent, row by row: on few rows they may be alike by luck."""
 MAX_EXACT = 1000
 """Up to so many rows on which two arms differ, the test of their difference is exact."""
 KEEPS = (0.5, 1 / 3)
@@ -58,6 +63,8 @@ class Racing(Struct, frozen=True):
     """Arms that end complete, whether or not they are worse than the best."""
     keeps: tuple[float, ...] = KEEPS
     """What `keep` was chosen from."""
+    behind: float = math.inf
+    """Standard errors of what rows tell by which an arm may be behind the best one and go on."""
 
     @classmethod
     def within(
@@ -110,7 +117,7 @@ class Racing(Struct, frozen=True):
             finalists=self.finalists,
             keeps=self.keeps,
         )
-        return closer if closer.first > self.first else self
+        return replace(closer, behind=self.behind) if closer.first > self.first else self
 
     def rounds(self, trials: int, rows: int) -> tuple[Round, ...]:
         """The rounds of a race of `trials` arms over `rows` rows; the last has the finalists and all rows."""
@@ -185,8 +192,8 @@ class Racing(Struct, frozen=True):
         """The arms that will be in the next round whatever the missing scores turn out to be.
 
         An arm is among them if it has been scored on all `rows` rows and passes all of the round's rules in the
-        worst case, in which every other arm scores 1 on the rows it still lacks: it is within the quota, and it is
-        not worse than any arm that could lead.
+        worst case, in which every other arm scores 1 on the rows it still lacks: it is within the quota, not too far
+        behind, and not worse than any arm that could lead.
 
         A score of 1 is the worst case only while all known scores are 0 or 1: next to a fraction, a 1 makes the
         differences unequal, and `worse` then needs more of them. So with graded scores no arm is certain.
@@ -207,6 +214,7 @@ class Racing(Struct, frozen=True):
         lead = max(_mean(incumbent), *(_mean(low) for low, _ in spans))
         rivals = [one for one in (incumbent, *(high for _, high in spans)) if _mean(one) >= lead]
         level = self._level(comparisons)
+        least = max(best) - self.behind * standard_error(spans, incumbent) + ROUNDING
         found: list[Arm] = []
         for place in through:
             before = sum(
@@ -214,7 +222,7 @@ class Racing(Struct, frozen=True):
             )
             own = spans[place][0]
             beaten = any(worse(own, rival, level) for rival in rivals)
-            if before < quota and not beaten and board.may_win(arms[place]):
+            if before < quota and best[place] >= least and not beaten and board.may_win(arms[place]):
                 found.append(arms[place])
         return found
 
@@ -236,18 +244,41 @@ class Racing(Struct, frozen=True):
         ranked = sorted(arms, key=lambda arm: -promise(arm))
         leader = max([board.incumbent, *ranked], key=lambda arm: board.mean(arm, rows))
         level = self._level(comparisons)
-        best = board.scores(leader)[:rows]
+        best, start = board.scores(leader)[:rows], board.scores(board.incumbent)
         sure = [
             arm
             for arm in ranked[:quota]
             if board.may_win(arm) and not worse(board.scores(arm)[:rows], best, level, board.weights(rows))
         ]
+        if sure:
+            seen = [board.scores(arm)[:rows] for arm in ranked]
+            error = standard_error(zip(seen, seen, strict=True), start[:rows])
+            least = promise(sure[0]) - self.behind * error
+            sure = [arm for place, arm in enumerate(sure) if place < self.finalists or promise(arm) >= least]
         # One finalist is no more than a promise: where even it is worse than the incumbent, nobody wins.
         return sure if self.finalists == 1 or len(sure) >= self.finalists else ranked[: self.finalists]
 
 
 def _mean(scores: Sequence[float]) -> float:
     return math.fsum(scores) / len(scores)
+
+
+def standard_error(
+    spans: Iterable[tuple[Sequence[float], Sequence[float]]], incumbent: Sequence[float]
+) -> float:
+    """Of how arms differ from the incumbent, by how much more they do on one row than on another. `spans` holds the least and the
+    most that each arm may score on the incumbent's rows; rows on which these differ are out, and can but make it more. Infinite
+    where rows are too few to tell, and of aggregates, which are no means."""
+    squares, arms, rows = 0.0, 0, len(incumbent)
+    if rows < LEAST_LOOK or shares_of(incumbent):
+        return math.inf
+    for low, high in spans:
+        arms += 1
+        known = [own - start for own, most, start in zip(low, high, incumbent, strict=True) if own == most]
+        mean = _mean(known) if known else 0.0
+        squares += math.fsum((one - mean) ** 2 for one in known)
+    variance = squares / (max(1, arms) * (rows - 1))
+    return math.sqrt(max(variance, LEAST_VARIANCE) / rows)
 
 
 def worse(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 import pytest
@@ -15,6 +16,7 @@ from writing import Model, is_writing, skill, task
 from dspec.compiler import ir
 from dspec.compiler.data import Example
 from dspec.compiler.evaluate.store import program_digest
+from dspec.compiler.optimizers.gepa import LOOKS
 from dspec.runtime.artifact.artifact import Artifact, artifact_text
 from dspec.runtime.errors import BudgetExceeded, Refused
 from dspec.runtime.schema.expressions import BinaryOp, Constant
@@ -198,6 +200,46 @@ async def test_a_child_must_beat_its_parent_on_the_minibatch(monkeypatch: pytest
     assert done.labels == ["as it came"]
     assert sum(text in {row.inputs["text"] for row in VAL} for _, text in scored_pairs(done)) == len(VAL)
     assert done.result.notes[0].endswith("0 of them better on their minibatch")
+
+
+async def test_a_child_that_seems_worse_is_given_up_after_a_look_at_val(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Children are right on train and wrong on val, the program as it came the other way round.
+    practised = {row.inputs["text"] for row in TRAIN}
+
+    def reply(asked: Asked) -> Mapping[str, object]:
+        if is_writing(asked):
+            return {"instruction": f"Try {asked.request.sample}."}
+        written = task(asked).startswith("Try")
+        return oracle(asked) if written == (asked.question["text"] in practised) else wrong(asked)
+
+    done = await step(monkeypatch, GEPA, reply, train=TRAIN, val=VAL, max_metric_calls=200)
+    assert done.labels == ["as it came"]
+    looked = Counter(told for told, text in scored_pairs(done) if text not in practised)
+    assert looked.pop("Give label.") == len(VAL)
+    assert looked
+    assert set(looked.values()) == {LOOKS[0]}
+    assert "of which seemed worse than their parent after a look at val" in done.result.notes[0]
+
+
+async def test_what_a_minibatch_showed_counts_at_a_look_at_val(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A child that gains six rows of train loses three of twelve of val, one of them at least on the first ten.
+    val = VAL[:12]
+    lost = {row.inputs["text"] for row in val[:3]}
+    practised = {row.inputs["text"] for row in TRAIN}
+
+    def reply(asked: Asked) -> Mapping[str, object]:
+        if is_writing(asked):
+            return {"instruction": "Try."}
+        text = asked.question["text"]
+        right = text not in (lost if task(asked) == "Try." else practised)
+        return oracle(asked) if right else wrong(asked)
+
+    done = await step(
+        monkeypatch, GEPA, reply, train=TRAIN, val=val, reflection_minibatch_size=6, max_metric_calls=100
+    )
+    assert done.labels == ["as it came", "reflection 1"]
 
 
 async def test_all_passing_ends_after_one_pass_over_train(monkeypatch: pytest.MonkeyPatch) -> None:

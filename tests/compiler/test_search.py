@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from dspec.compiler.optimizers.base import Context
 from dspec.compiler.search import Arm, Board, Full, Listed, Minibatch, Racing, Strategy
 from dspec.compiler.search.board import open_board
 from dspec.compiler.search.order import stratified
-from dspec.compiler.search.racing import worse
+from dspec.compiler.search.racing import LEAST_LOOK, standard_error, worse
 from dspec.runtime.errors import BudgetExceeded
 from dspec.runtime.schema.program import Program
 
@@ -249,6 +250,49 @@ async def test_an_arm_that_could_win_no_more_goes_at_once() -> None:
     assert scores.count - 100 == 2 * 10
 
 
+async def test_an_arm_that_is_far_behind_goes_before_it_is_surely_worse() -> None:
+    """The quota has room for both, and three rows of twelve are no proof."""
+    right = {"start": 6, "good": 9, "middling": 6, "poor": 5, "worst": 4}
+    scores = Scores(lambda name, place: float(place % 12 < right[name]))
+    found, _ = await board(scores, 48)
+    arms = [arm(name) for name in ("good", "middling", "poor", "worst")]
+    race = Racing(first=12, behind=1.5)
+    await race.run(found, Listed(arms), 4)
+    assert race.rounds(4, 48)[1].arms == 2
+    assert not worse(found.scores(arms[1])[:12], found.scores(arms[0])[:12], 0.95)
+    assert [found.seen(one) for one in arms] == [48, 12, 12, 12]
+
+
+async def test_an_arm_that_is_not_far_behind_has_its_place_in_the_next_round() -> None:
+    right = {"start": 6, "good": 9, "near": 8, "poor": 5, "worst": 4}
+    scores = Scores(lambda name, place: float((place * 5 + len(name)) % 12 < right[name]))
+    found, _ = await board(scores, 48)
+    arms = [arm(name) for name in ("good", "near", "poor", "worst")]
+    await Racing(first=12, behind=1.5).run(found, Listed(arms), 4)
+    assert found.seen(arms[1]) >= 24
+
+
+def test_an_error_follows_from_how_much_rows_vary() -> None:
+    def error(*arms: Sequence[float], start: Sequence[float] = (0.0,) * 20) -> float:
+        return standard_error([(scores, scores) for scores in arms], start)
+
+    alike, varied = [0.5] * 20, [1.0, 0.0] * 10
+    assert 0 < error(alike) == error([0.0] * 20) < error(alike, varied) < error(varied)
+    assert error(varied, varied) == error(varied)
+    assert error(varied * 4, start=(0.0,) * 80) == pytest.approx(error(varied) / 2, rel=0.02)
+    few = LEAST_LOOK - 1
+    assert error(varied[:few], start=(0.0,) * few) == math.inf
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=4, max_size=30))
+def test_rows_that_are_out_can_but_make_an_error_larger(rows: list[tuple[bool, bool, bool]]) -> None:
+    start = [float(known) for known, _, _ in rows]
+    whole = [float(score) for _, score, _ in rows]
+    low = [float(score and not out) for _, score, out in rows]
+    high = [float(score or out) for _, score, out in rows]
+    assert standard_error([(low, high)], start) <= standard_error([(whole, whole)], start) + 1e-12
+
+
 def test_worse_needs_evidence() -> None:
     assert not worse([0.0] * 4, [1.0] * 4, 0.95)
     assert worse([0.0] * 5, [1.0] * 5, 0.95)
@@ -326,6 +370,7 @@ SHARES = st.lists(st.lists(st.booleans(), min_size=24, max_size=24), min_size=2,
     quota=st.integers(1, 6),
     comparisons=st.integers(1, 50),
     further=st.sets(st.integers(0, 6), max_size=2),
+    behind=st.sampled_from([math.inf, 2.0, 1.0]),
 )
 @settings(max_examples=400, deadline=None)
 async def test_who_is_certain_goes_on_whatever_the_rest_brings(
@@ -336,6 +381,7 @@ async def test_who_is_certain_goes_on_whatever_the_rest_brings(
     quota: int,
     comparisons: int,
     further: set[int],
+    behind: float,
 ) -> None:
     """Some rows of some arms are out; of what they bring in the end nothing is known, fractions among it. Some others
     have been scored on more rows already."""
@@ -365,7 +411,7 @@ async def test_who_is_certain_goes_on_whatever_the_rest_brings(
 
     found, _ = await board(Holding(rule), 24)
     arms = [arm(f"a{at}") for at in range(len(won))]
-    race = Racing(first=16)
+    race = Racing(first=16, behind=behind)
     certain: list[Arm] = []
     assert await found.extend([one for at, one in enumerate(arms) if at in further], 24) is None
 
