@@ -46,14 +46,13 @@ class Round(Struct, frozen=True):
 
 
 class Racing(Struct, frozen=True):
-    """`first` rows to begin with, `growth` times as many each round, for a `keep` share of the arms.
+    """`first` rows to begin with, twice as many each round, for a `keep` share of the arms.
 
     Rounds before the last look at no more than `limit` rows. `wave` arms are proposed at a time, the
     next ones knowing how those did on the first rows; 0: all at once.
     """
 
     first: int
-    growth: float = 2.0
     keep: float = 0.5
     confidence: float = 0.95
     """How sure it is that no arm as good as the best is dropped for being worse. Quotas may drop it all the same."""
@@ -73,7 +72,6 @@ class Racing(Struct, frozen=True):
         trials: int,
         rows: int,
         *,
-        growth: float = 2.0,
         limit: int | None = None,
         wave: int = 0,
         finalists: int = 1,
@@ -87,7 +85,7 @@ class Racing(Struct, frozen=True):
         budget += (min(finalists, max(1, trials)) - 1) * rows
 
         def affordable(keep: float) -> Racing:
-            race = cls(1, growth, keep, limit=limit, wave=wave, finalists=finalists, keeps=keeps)
+            race = cls(1, keep, limit=limit, wave=wave, finalists=finalists, keeps=keeps)
             enough, beyond = 1, min(rows, limit or rows) + 1
             while beyond - enough > 1:
                 middle = (enough + beyond) // 2
@@ -111,7 +109,6 @@ class Racing(Struct, frozen=True):
             spare,
             trials,
             rows,
-            growth=self.growth,
             limit=self.limit,
             wave=self.wave,
             finalists=self.finalists,
@@ -128,7 +125,7 @@ class Racing(Struct, frozen=True):
             rounds.append(Round(arms, seen))
             if seen == limit:
                 break
-            seen = min(limit, math.ceil(seen * self.growth))
+            seen = min(limit, 2 * seen)
             arms = max(self.finalists, math.ceil(arms * self.keep))
         last = Round(min(self.finalists, trials), rows)
         return (*rounds, last) if not rounds or rounds[-1].rows < rows else tuple(rounds)
