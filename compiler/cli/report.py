@@ -176,13 +176,14 @@ def places_of(artifact: Path) -> list[Path]:
 
 def source_of(artifact: Path, block: str) -> Path | None:
     """The only .dspec file that declares the block: beside the artifact, or in a folder above, as far as the project goes."""
-    declares = re.compile(rf"^\s*optimize\s+{re.escape(block)}\b", re.MULTILINE)
     for place in places_of(artifact):
-        found = [
-            path
-            for path in sorted(place.glob("*.dspec"))
-            if path.is_file() and declares.search(path.read_text("utf-8", "replace"))
-        ]
+        found = [path for path in sorted(place.glob("*.dspec")) if declares(path, block)]
         if found:
             return found[0] if len(found) == 1 else None
     return None
+
+
+def declares(source: Path, block: str) -> bool:
+    """Whether a file has the head of that optimize block."""
+    head = re.compile(rf"^\s*optimize\s+{re.escape(block)}\b", re.MULTILINE)
+    return source.is_file() and head.search(source.read_text("utf-8", "replace")) is not None
