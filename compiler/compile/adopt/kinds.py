@@ -6,6 +6,7 @@ import ast
 import inspect
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dspec.runtime.schema.types import JsonValue
 
@@ -131,7 +132,7 @@ class Kinds(Struct):
         if name == "Literal":
             return self._literals(items, node)
         if name == "Optional":
-            return self._optional(self.of(items[0], deep + 1))
+            return self.optional(self.of(items[0], deep + 1))
         if name == "Union":
             return self._union(list(items), node, deep)
         if name == "Annotated":
@@ -165,13 +166,13 @@ class Kinds(Struct):
                 "a `Literal` of texts or of whole numbers is read, and this is another", line_of(node)
             )
         written = " | ".join(literal(one) for one in kept)
-        return self._optional(written) if missing else written
+        return self.optional(written) if missing else written
 
     def _union(self, members: list[ast.expr], node: ast.AST, deep: int) -> str:
         none = [one for one in members if isinstance(one, ast.Constant) and one.value is None]
         rest = [one for one in members if one not in none]
         if len(rest) == 1:
-            return self._optional(self.of(rest[0], deep + 1))
+            return self.optional(self.of(rest[0], deep + 1))
         kinds = [self.of(one, deep + 1) for one in rest]
         records = {*self.records.values()}
         if all(kind in records for kind in kinds) or all(kind[:1] in '"-0123456789' for kind in kinds):
@@ -179,9 +180,9 @@ class Kinds(Struct):
         else:
             self.draft.say(line_of(node), f"a value that is one of {', '.join(kinds)} is `any` here")
             return "any"
-        return self._optional(written) if none else written
+        return self.optional(written) if none else written
 
-    def _optional(self, kind: str) -> str:
+    def optional(self, kind: str) -> str:
         if kind.endswith("?") or kind == "any":
             return kind
         if " | " in kind:
@@ -227,7 +228,7 @@ class Kinds(Struct):
                 and isinstance(one.target, ast.Name)
                 and one.target.id != "model_config"
             ):
-                made = self.field(one.target.id, one.annotation, one.value, one.lineno)
+                made = self.taking_none(self.field(one.target.id, one.annotation, one.value, one.lineno))
                 lines.append(made.line("field"))
                 lines += [f"  assert {bound}" for bound in made.bounds]
             elif isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -259,6 +260,10 @@ class Kinds(Struct):
         ):
             return FieldDraft(plain, kind, default=self._default(value, line))
         return self._said(plain, kind, value, line, untyped=untyped)
+
+    def taking_none(self, one: FieldDraft) -> FieldDraft:
+        """A field that may be missing where its default is none: Python lets `text: str = None` pass."""
+        return replace(one, type=self.optional(one.type)) if one.default == "none" else one
 
     def _said(self, name: str, kind: str, value: ast.Call, line: int, *, untyped: bool) -> FieldDraft:
         description, default, bounds = "", "", list[str]()
