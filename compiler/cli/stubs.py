@@ -70,7 +70,8 @@ def stubs(
             return
         write_whole(output, text.encode())
     except (OSError, UnicodeDecodeError) as error:
-        fail(f"{output} cannot be used: {error}", code=Exit.USAGE)
+        does = "read" if check else "written"
+        fail(f"{output} cannot be {does}: {getattr(error, 'strerror', None) or error}", code=Exit.USAGE)
 
 
 def _program(target: Path, name: str | None) -> tuple[str, Runnable]:

@@ -15,7 +15,16 @@ import sqlite3
 from pathlib import Path
 
 from ...errors import ConfigurationError
-from ...models.upgrades import UNREADABLE, ForeignFile, NewerSchema, Step, tables, upgrade, write_ahead
+from ...models.upgrades import (
+    UNREADABLE,
+    ForeignFile,
+    NewerSchema,
+    Step,
+    is_full,
+    tables,
+    upgrade,
+    write_ahead,
+)
 
 APPLICATION = 0x64737063
 """What `PRAGMA application_id` says of such a file: nothing else has that number."""
@@ -123,7 +132,7 @@ def unusable(path: Path, error: Exception) -> ConfigurationError:
         text = error.strerror or text
     if any(word in text for word in ("not a database", "malformed", "damaged", "corrupt", "no such table")):
         advice = f"move {path.name} and its {WAL} and -shm files away, or record to another file"
-    elif "full" in text or "No space" in text:
+    elif is_full(path, error):
         advice = "make room on the disk"
     elif "locked" in text:
         advice = "another process holds it; wait for it, or record to another file"
