@@ -38,7 +38,7 @@ from ..schema.types import JsonValue
 from ..schema.usage import Usage
 from .compact import compact, read_compact
 from .protocol import Answer, ToolCall
-from .upgrades import UNREADABLE, ForeignFile, NewerSchema, Step, is_full, tables, upgrade, write_ahead
+from .upgrades import UNREADABLE, ForeignFile, NewerSchema, Step, tables, upgrade, without_room, write_ahead
 
 _BUSY_SECONDS = 30.0
 _BATCH = 200
@@ -356,8 +356,8 @@ def unusable(path: Path, error: Exception) -> ConfigurationError:
         word in text for word in ("not a database", "malformed", "damaged", "no such", "corrupt", "decode")
     ):
         advice = f"move {path.name} and its -wal and -shm files away; answers in them will be asked again"
-    elif is_full(path, error):
-        advice = "make room on the disk; what was answered before is kept"
+    elif without_room(error):
+        advice = "make room on the disk, within quotas and limits; what was answered before is kept"
     elif "locked" in text:
         advice = "another process holds it; wait for it, or choose another state directory"
     else:

@@ -8,11 +8,9 @@ changed once it was published: the next version is a further step.
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 Step = Callable[[sqlite3.Connection], None]
 """From one version to the next. It runs inside the transaction and does not end it."""
@@ -22,20 +20,10 @@ UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 """What SQLite raises over a damaged file: words of its own that are no text among it."""
 
 
-_LITTLE = 1 << 17
-"""Bytes that are left of a disk on which SQLite can open no file: its shared memory alone takes a quarter of that."""
-
-
-def is_full(path: Path, error: Exception) -> bool:
-    """Whether a file cannot be used since its disk has no room; of some files SQLite says of that that they cannot be read or
-    written."""
-    said = str(error)
-    if "full" in said or "No space" in said:
-        return True
-    try:
-        return "I/O error" in said and shutil.disk_usage(path.parent).free < _LITTLE
-    except OSError:
-        return False
+def without_room(error: Exception) -> bool:
+    """Whether SQLite, or the system, says that a file cannot grow. Of a quota, of a limit on files, and of some files on a full
+    disk SQLite says "disk I/O error" alone."""
+    return any(said in str(error) for said in ("full", "No space", "too large", "quota", "I/O error"))
 
 
 class NewerSchema(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shlex
 import shutil
 import subprocess
 import time
@@ -13,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from dspc import dspc
+from dspc import DSPC, dspc
 from faulting import built, project, requests
 from server import FakeServer, hashed, spawned
 
@@ -112,6 +113,17 @@ def test_every_command_says_that_a_disk_is_full(disk: Disk, tmp_path: Path) -> N
     disk.options("size=50m")
     assert dspc(*batch, cwd=disk.folder).code == 0
     assert len((disk.folder / "out.csv").read_text(encoding="utf-8").splitlines()) == 3_001
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of a process's files")
+def test_a_limit_on_files_is_told_of_as_one(tmp_path: Path) -> None:
+    made = dspc("init", cwd=tmp_path)
+    assert made.code == 0, made.text
+    limited = f"ulimit -f 60; exec {shlex.join([str(DSPC), 'compile', 'main.dspec'])}"
+    done = subprocess.run(["sh", "-c", limited], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 4, done.stderr
+    assert "make room on the disk, within quotas and limits" in done.stderr
+    assert dspc("compile", "main.dspec", cwd=tmp_path).code == 0
 
 
 def test_what_else_finds_a_disk_full_is_no_bug(

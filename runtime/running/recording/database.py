@@ -20,9 +20,9 @@ from ...models.upgrades import (
     ForeignFile,
     NewerSchema,
     Step,
-    is_full,
     tables,
     upgrade,
+    without_room,
     write_ahead,
 )
 
@@ -132,8 +132,8 @@ def unusable(path: Path, error: Exception) -> ConfigurationError:
         text = error.strerror or text
     if any(word in text for word in ("not a database", "malformed", "damaged", "corrupt", "no such table")):
         advice = f"move {path.name} and its {WAL} and -shm files away, or record to another file"
-    elif is_full(path, error):
-        advice = "make room on the disk"
+    elif without_room(error):
+        advice = "make room on the disk, within quotas and limits"
     elif "locked" in text:
         advice = "another process holds it; wait for it, or record to another file"
     else:
