@@ -78,7 +78,7 @@ def init(
         reason = "it is not a folder" if folder.is_file() else error.strerror or error
         fail(
             f"no project can be put into {folder}: {reason}",
-            help="name another folder: dspc init my-project",
+            help="make room there, or name another folder: dspc init my-project",
             code=Exit.USAGE,
         )
     console = stdout()
