@@ -67,10 +67,9 @@ def compile_command(
 
     from ..compile.pipeline import check_places, plan_blocks
     from ..data.needs import compile_needs
-    from ..diagnostics.settings import compiled_folder
     from .planned import recalled
     from .session import open_workers
-    from .sources import checked, none_of_its_own, own, pick
+    from .sources import checked, compiled_from_here, none_of_its_own, own, pick
 
     if mlflow:
         from ..compile.reports.tracking import require_mlflow
@@ -85,7 +84,7 @@ def compile_command(
     wanted = [pick(list(project.optimizes), name, "optimize", path) for name in asked]
     project = with_budgets(project, path, budget)
     base = path.resolve().parent
-    folder = out or compiled_folder(path)
+    folder = out or compiled_from_here(path)
     prepared, jobs = plan_blocks(
         project, wanted, base, folder, evals=evals, recalled=recalled(path), sources=analysis.sources
     )

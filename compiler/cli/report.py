@@ -98,8 +98,7 @@ def _of_source(
     from dspec.runtime.artifact.artifact import read_artifact
 
     from ..data.needs import compile_needs
-    from ..diagnostics.settings import compiled_folder
-    from .sources import checked, none_of_its_own, own, pick
+    from .sources import checked, compiled_from_here, none_of_its_own, own, pick
 
     analysis, project = checked(
         path, lambda project: compile_needs(project, [name] if name else own(project.optimizes))
@@ -109,7 +108,7 @@ def _of_source(
     if name is None and not own(project.optimizes):
         none_of_its_own(project.optimizes, "optimize", path)
     block = pick(list(project.optimizes), name, "optimize", path)
-    folder = compiled or compiled_folder(path)
+    folder = compiled or compiled_from_here(path)
     if artifact is None:
         place = folder / f"{block}{_SUFFIX}"
         if not place.exists():

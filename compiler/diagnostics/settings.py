@@ -19,7 +19,6 @@ silent default.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -89,16 +88,12 @@ def read_settings(root: Path, text: str | None = None) -> Settings:
 
 
 def compiled_folder(path: Path) -> Path:
-    """Where the artifacts of the file at `path` lie, as seen from the working folder: commands tell of them."""
+    """Where the artifacts of the file at `path` lie."""
     try:
         folder = path.resolve().parent
     except (OSError, RuntimeError):  # a loop of symbolic links
         folder = path.absolute().parent
-    place = folder / read_settings(project_root(path)).compiled
-    try:
-        return Path(os.path.relpath(place))
-    except ValueError:  # on another drive
-        return place
+    return folder / read_settings(project_root(path)).compiled
 
 
 def _shared_text(path: Path) -> str | None:
