@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct
 
 from dspec.runtime.errors import ConfigurationError
 
@@ -22,6 +23,8 @@ from .sources import SourceArgument
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
+
+    from dspec.runtime.models.calls import Tally
 
     from ..compile.pipeline import Compiled, Job
     from ..compile.prepared import Prepared
@@ -64,10 +67,9 @@ def compile_command(
 
     from ..compile.pipeline import check_places, plan_blocks
     from ..data.needs import compile_needs
-    from ..diagnostics.settings import compiled_folder
     from .planned import recalled
     from .session import open_workers
-    from .sources import checked, none_of_its_own, own, pick
+    from .sources import checked, compiled_from_here, none_of_its_own, own, pick
 
     if mlflow:
         from ..compile.reports.tracking import require_mlflow
@@ -82,7 +84,7 @@ def compile_command(
     wanted = [pick(list(project.optimizes), name, "optimize", path) for name in asked]
     project = with_budgets(project, path, budget)
     base = path.resolve().parent
-    folder = out or compiled_folder(path)
+    folder = out or compiled_from_here(path)
     prepared, jobs = plan_blocks(
         project, wanted, base, folder, evals=evals, recalled=recalled(path), sources=analysis.sources
     )
@@ -108,19 +110,26 @@ def compile_command(
     if not yes and planned is None and somebody_answers():
         confirm(_stakes(path, prepared, jobs, threads))
     rows = {job.name: _rows(prepared, job.name) for job in jobs} if mlflow else {}
-    with observing(events, otel) as observers:
-        results = asyncio.run(
-            compile_all(
-                prepared,
-                jobs,
-                path,
-                threads,
-                transport,
-                observers,
-                cluster=open_workers(engine, workers),
-                quiet=json,
+    ended: list[Compiled | Failed] = []
+    try:
+        with observing(events, otel) as observers:
+            results = asyncio.run(
+                compile_all(
+                    prepared,
+                    jobs,
+                    path,
+                    threads,
+                    transport,
+                    observers,
+                    cluster=open_workers(engine, workers),
+                    quiet=json,
+                    ended=ended.append,
+                )
             )
-        )
+    except Exception:
+        if mlflow and ended:
+            _log_runs(prepared, ended, path.name, rows)
+        raise
     from . import results as written
 
     if json:
@@ -129,7 +138,7 @@ def compile_command(
         for result in results:
             written.draw_compiled(stdout(), result)
     if mlflow and results:
-        _log_runs(results, path.name, rows)
+        _log_runs(prepared, ended, path.name, rows)
     done = {result.job.name for result in results}
     left = [job.name for job in jobs if job.name not in done]
     for result in results:
@@ -141,14 +150,25 @@ def _rows(prepared: Prepared, name: str) -> tuple[int, int]:
     return len(resolved.train), len(resolved.val)
 
 
-def _log_runs(results: Sequence[Compiled], file: str, rows: dict[str, tuple[int, int]]) -> None:
-    from ..compile.reports.tracking import log_runs, tracked
+class Failed(Struct, frozen=True):
+    """A job that an error has ended, and what was asked until then."""
+
+    job: Job
+    error: Exception
+    tally: Tally
+
+
+def _log_runs(
+    prepared: Prepared, ended: Sequence[Compiled | Failed], file: str, rows: dict[str, tuple[int, int]]
+) -> None:
+    from ..compile.reports.tracking import failed, log_runs, tracked
     from .observing import warn
 
     runs = [
-        tracked(result, file, train=train, val=val)
-        for result in results
-        for train, val in [rows[result.job.name]]
+        failed(prepared, one.job, one.error, one.tally, file)
+        if isinstance(one, Failed)
+        else tracked(one, file, train=rows[one.job.name][0], val=rows[one.job.name][1])
+        for one in ended
     ]
     log_runs(runs, warn)
 
@@ -178,8 +198,10 @@ async def compile_all(
     *,
     cluster: AbstractAsyncContextManager[Workers | None],
     quiet: bool,
+    ended: Callable[[Compiled | Failed], None],
 ) -> list[Compiled]:
-    """Compile the blocks one after the other, with the same workers; each artifact is written as soon as it is there.
+    """Compile the blocks one after the other, with the same workers; each artifact is written as soon as it is there, and
+    `ended` is told how each one ended.
 
     One that needs the result of a block that did not run to its end is left out: what is made of half a result would
     have to be made again.
@@ -208,18 +230,23 @@ async def compile_all(
                 on_event=calls(observers),
                 workers=workers,
             ) as session:
-                with reporting(lambda s=session: s.engine.tally, quiet=quiet) as report:
-                    done = await compile_block(
-                        prepared,
-                        job,
-                        engine=session.engine,
-                        store=session.store,
-                        report=both(report, observers),
-                        execute=session.execute,
-                        start=start_here if workers is None else workers.process,
-                        front=True,
-                    )
+                try:
+                    with reporting(lambda s=session: s.engine.tally, quiet=quiet) as report:
+                        done = await compile_block(
+                            prepared,
+                            job,
+                            engine=session.engine,
+                            store=session.store,
+                            report=both(report, observers),
+                            execute=session.execute,
+                            start=start_here if workers is None else workers.process,
+                            front=True,
+                        )
+                except Exception as error:
+                    ended(Failed(job, error, session.engine.tally))
+                    raise
                 results.append(done)
+                ended(done)
                 if job is jobs[-1] and all(one.whole for one in results):
                     session.finished()
             if done.built.status == "complete" and not done.built.missed:

@@ -251,9 +251,9 @@ class _Developing:
     @property
     def _out(self) -> Path:
         """The folder of the artifacts, as the project's settings have it now."""
-        from ..diagnostics.settings import compiled_folder
+        from .sources import compiled_from_here
 
-        return self._given or compiled_folder(self._path)
+        return self._given or compiled_from_here(self._path)
 
     def _place(self, name: str) -> Path:
         return self._out / f"{name}.dspc.json"

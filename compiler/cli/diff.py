@@ -76,7 +76,7 @@ def diff(
         except InputError as error:
             fail(error.message, help=error.help, code=Exit.USAGE)
         names = _names(first, second)
-        tables, missing = _tables(second, source, names, old, new)
+        tables, missing = _tables((first, second), source, names, old, new)
         result = comparison(names, old, new, tables, missing)
     if out is not None:
         from dspec.runtime.artifact.files import write_whole
@@ -130,18 +130,24 @@ def _artifact(operand: str) -> Generator[Artifact]:
 
 
 def _tables(
-    second: str, source: Path | None, names: tuple[str, str], old: Artifact, new: Artifact
+    operands: tuple[str, str], source: Path | None, names: tuple[str, str], old: Artifact, new: Artifact
 ) -> tuple[list[RowTable], list[str]]:
-    """The rows that both can be compared on, and why there are none."""
+    """The rows that both can be compared on, and why there are none: those of the second one's block, or of the first one's,
+    where no source declares the second's."""
     from ..compile.reports.compare import data_of, tables_of
-    from .report import prepared_for, source_of
+    from .report import declares, prepared_for, source_of
 
-    block = new.name
-    file = Path(second if Path(second).exists() else second.partition(":")[2])
-    path = source or source_of(file, block)
+    sides = [
+        (Path(one if Path(one).exists() else one.partition(":")[2]), artifact.name)
+        for one, artifact in zip(operands[::-1], (new, old), strict=True)
+    ]
+    found = [(source or source_of(file, block), file, block) for file, block in sides]
+    # A source may import the block, so that the second one's is asked for where the text of it tells of none.
+    path, file, block = next((one for one in found if one[0] and declares(one[0], one[2])), found[0])
     if path is None:
+        files, blocks = (" or ".join(dict.fromkeys(one)) for one in zip(*map(_told, sides), strict=True))
         return [], [
-            f"no .dspec file by {file} declares `optimize {block}`: no rows to compare on; `--source` names it"
+            f"no .dspec file by {files} declares {blocks}: no rows to compare on; `--source` names it"
         ]
     try:
         prepared, archived = prepared_for(path, block, file.parent)
@@ -159,3 +165,7 @@ def _tables(
         return asyncio.run(look()), missing
     except DspecError as error:
         return [], [f"no rows to compare on: {error.message}"]
+
+
+def _told(side: tuple[Path, str]) -> tuple[str, str]:
+    return str(side[0]), f"`optimize {side[1]}`"

@@ -72,12 +72,11 @@ def evaluate(
     from ..compile.prepared import Prepared
     from ..compile.reports.evals import EvalsSeen
     from ..data.needs import eval_needs
-    from ..diagnostics.settings import compiled_folder
     from ..project.state import project_root
     from . import results as written
     from .dotenv import fill_environment
     from .session import open_workers
-    from .sources import checked, none_of_its_own, own, pick
+    from .sources import checked, compiled_from_here, none_of_its_own, own, pick
 
     if rows is not None:
         _check_rows(rows)
@@ -90,7 +89,7 @@ def evaluate(
         _spare_data(rows, project, path.resolve().parent)
     wanted = [pick(list(project.evals), name, "eval", path) for name in names or own(project.evals)]
     project = with_budgets(project, path, budget)
-    folder = compiled or compiled_folder(path)
+    folder = compiled or compiled_from_here(path)
     blocks = [project.evals[name] for name in wanted]
     programs = load_compiled(
         project, {block.program for block in blocks} | {b.baseline for b in blocks}, folder

@@ -45,14 +45,13 @@ def import_state(
     from dspec.runtime.artifact.dspy_state import with_dspy_state
 
     from ..compile.provenance import imported_from
-    from ..diagnostics.settings import compiled_folder
-    from .sources import checked, pick_program
+    from .sources import checked, compiled_from_here, pick_program
 
     _refuse_pickles(state)
     path, name = _target(into)
     _, project = checked(path)
     chosen = pick_program(project, name, path)
-    place = output or compiled_folder(path) / f"{chosen}.dspc.json"
+    place = output or compiled_from_here(path) / f"{chosen}.dspc.json"
     if place.exists() and not force:
         fail(
             f"{place} is there already",

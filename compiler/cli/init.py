@@ -59,8 +59,10 @@ def init(
             code=Exit.USAGE,
         )
     written: list[Path] = []
+    made: list[Path] = []
     try:
         for source, target in planned:
+            made += [one for one in (target.parent, *target.parent.parents) if not one.exists()]
             target.parent.mkdir(parents=True, exist_ok=True)
             text = source.read_text(encoding="utf-8")
             written.append(target)
@@ -70,10 +72,13 @@ def init(
         for target in written:
             with suppress(OSError):
                 target.unlink()
+        for one in sorted(made, key=lambda one: -len(one.parts)):
+            with suppress(OSError):
+                one.rmdir()
         reason = "it is not a folder" if folder.is_file() else error.strerror or error
         fail(
             f"no project can be put into {folder}: {reason}",
-            help="name another folder: dspc init my-project",
+            help="make room there, or name another folder: dspc init my-project",
             code=Exit.USAGE,
         )
     console = stdout()

@@ -78,12 +78,34 @@ def _report(error: Exception) -> int:
     from .console import Exit, print_error
     from .crash import report_crash
 
-    report = report_crash(error)
+    if (full := _full(error)) is not None:
+        named = f"{full.filename} cannot be written: " if full.filename else ""
+        print_error(
+            f"{named}{(full.strerror or str(full)).lower()}",
+            "make room, and run the same command again: what was kept until now is not asked for again",
+        )
+        return Exit.ENVIRONMENT
+    try:
+        what_to_do = f"please report it with {report_crash(error)}"
+    except OSError as unwritten:
+        what_to_do = f"a report of it cannot be written: {unwritten.strerror or unwritten}"
     print_error(
         f"DS0000: dspc itself failed: {type(error).__name__}: {error}",
-        f"this is a bug, not a mistake of yours; please report it with {report}",
+        f"this is a bug, not a mistake of yours; {what_to_do}",
     )
     return Exit.BUG
+
+
+def _full(error: BaseException) -> OSError | None:
+    """What says that a disk, a quota or a file takes no more, where that is why."""
+    import errno
+    from typing import cast
+
+    if isinstance(error, BaseExceptionGroup):
+        several = cast("BaseExceptionGroup[BaseException]", error).exceptions
+        return next((found for one in several if (found := _full(one)) is not None), None)
+    numbers = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG")}
+    return error if isinstance(error, OSError) and error.errno in numbers else None
 
 
 def _leave(_signal: int, _frame: object) -> None:

@@ -18,6 +18,7 @@ from ..compile.reports.compare import ChangedSetting
 from ..compile.reports.contract import ContractChange
 from ..compile.reports.facts import DemoFacts, TextChange
 from ..evaluate.counts import Range
+from ..evaluate.statistics import Paired
 from ..optimizers.base import Explored
 
 
@@ -85,18 +86,6 @@ class ScoreJson(TypedDict):
     aggregates: NotRequired[list[str]]
 
 
-class PairedJson(TypedDict):
-    """The program against the baseline, row by row."""
-
-    difference: float
-    low: float
-    high: float
-    better: int
-    worse: int
-    same: int
-    p_value: float
-
-
 class EvalCalls(TypedDict):
     needed: int
     judge: int
@@ -129,7 +118,7 @@ class EvalJson(ScoreJson):
 
     name: str
     baseline: ScoreJson | None
-    comparison: PairedJson | None
+    comparison: Paired | None
     failures: int
     unanswered: int
     metric_failures: int
@@ -217,7 +206,7 @@ class StepJson(TypedDict):
     calls: int
     cost_usd: float | None
     verdict: VerdictJson | None
-    comparison: PairedJson | None
+    comparison: Paired | None
     notes: list[str]
     explored: NotRequired[list[Explored]]
     stopped: NotRequired[str]
@@ -271,7 +260,7 @@ class CompiledJson(TypedDict):
     better: NamedScore | None
     baseline: ScoreJson | None
     final: FinalScore | None
-    comparison: PairedJson | None
+    comparison: Paired | None
     verdict: VerdictJson | None
     chosen: ChosenJson | None
     front: list[OfferJson]
@@ -377,7 +366,7 @@ class ComparedTable(TypedDict):
     metric: str
     rows: int
     compared: int
-    comparison: PairedJson | None
+    comparison: Paired | None
     per_run: PerRun
     flipped: list[FlippedRow]
 

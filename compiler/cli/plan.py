@@ -34,16 +34,15 @@ def plan(
 ) -> None:
     """Say how many calls a compile makes and what they cost. Calls no model."""
     from ..compile.pipeline import plan_blocks
-    from ..diagnostics.settings import compiled_folder
     from .planned import look, recalled
-    from .sources import checked, pick
+    from .sources import checked, compiled_from_here, pick
 
     _, project = checked(path)
     chosen = pick(list(project.optimizes), name, "optimize", path)
     project = with_budgets(project, path, budget)
     base = path.resolve().parent
     prepared, jobs = plan_blocks(
-        project, [chosen], base, compiled_folder(path), evals=True, recalled=recalled(path)
+        project, [chosen], base, compiled_from_here(path), evals=True, recalled=recalled(path)
     )
     *before, seen = (look(path, prepared, job.name, made=job.plan, threads=threads) for job in jobs)
     seen = replace(seen, before=tuple(before))

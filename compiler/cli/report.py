@@ -98,8 +98,7 @@ def _of_source(
     from dspec.runtime.artifact.artifact import read_artifact
 
     from ..data.needs import compile_needs
-    from ..diagnostics.settings import compiled_folder
-    from .sources import checked, none_of_its_own, own, pick
+    from .sources import checked, compiled_from_here, none_of_its_own, own, pick
 
     analysis, project = checked(
         path, lambda project: compile_needs(project, [name] if name else own(project.optimizes))
@@ -109,7 +108,7 @@ def _of_source(
     if name is None and not own(project.optimizes):
         none_of_its_own(project.optimizes, "optimize", path)
     block = pick(list(project.optimizes), name, "optimize", path)
-    folder = compiled or compiled_folder(path)
+    folder = compiled or compiled_from_here(path)
     if artifact is None:
         place = folder / f"{block}{_SUFFIX}"
         if not place.exists():
@@ -176,13 +175,14 @@ def places_of(artifact: Path) -> list[Path]:
 
 def source_of(artifact: Path, block: str) -> Path | None:
     """The only .dspec file that declares the block: beside the artifact, or in a folder above, as far as the project goes."""
-    declares = re.compile(rf"^\s*optimize\s+{re.escape(block)}\b", re.MULTILINE)
     for place in places_of(artifact):
-        found = [
-            path
-            for path in sorted(place.glob("*.dspec"))
-            if path.is_file() and declares.search(path.read_text("utf-8", "replace"))
-        ]
+        found = [path for path in sorted(place.glob("*.dspec")) if declares(path, block)]
         if found:
             return found[0] if len(found) == 1 else None
     return None
+
+
+def declares(source: Path, block: str) -> bool:
+    """Whether a file has the head of that optimize block."""
+    head = re.compile(rf"^\s*optimize\s+{re.escape(block)}\b", re.MULTILINE)
+    return source.is_file() and head.search(source.read_text("utf-8", "replace")) is not None

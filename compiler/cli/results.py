@@ -25,7 +25,6 @@ from dspec.runtime.schema.usage import Flaws, Spent
 
 from ..compile.evals import EvalResult, scored
 from ..diagnostics.wording import plural
-from ..evaluate.statistics import Paired
 
 if TYPE_CHECKING:
     from dspec.runtime.models.engine import Tally
@@ -309,7 +308,7 @@ def _compiled(result: Compiled) -> JsonValue:
         "better": _replaced(result.kept.better),
         "baseline": None if built.baseline is None else _score(scored(metric, built.baseline)),
         "final": None if built.final is None else _final(metric, built),
-        "comparison": _paired(built.comparison),
+        "comparison": to_builtins(built.comparison),
         "verdict": None if built.verdict is None else _verdict(built.verdict),
         "chosen": None if built.chosen is None else _chosen(built.chosen),
         "front": [_offer(offer) for offer in built.front],
@@ -321,7 +320,7 @@ def _compiled(result: Compiled) -> JsonValue:
                 "calls": step.spent.calls,
                 "cost_usd": step.spent.total.known_usd,
                 "verdict": None if step.verdict is None else _verdict(step.verdict),
-                "comparison": None if step.verdict is None else _paired(step.verdict.comparison),
+                "comparison": None if step.verdict is None else to_builtins(step.verdict.comparison),
                 "notes": list(step.result.notes),
                 **_explored(step.result),
                 "candidates": [
@@ -403,7 +402,7 @@ def _evaluation(evaluation: EvalResult) -> JsonValue:
         "name": evaluation.name,
         **_score(evaluation.score),
         "baseline": None if evaluation.baseline_score is None else _score(evaluation.baseline_score),
-        "comparison": _paired(evaluation.comparison),
+        "comparison": to_builtins(evaluation.comparison),
         "failures": evaluation.program.failures,
         "unanswered": evaluation.program.unanswered,
         "metric_failures": evaluation.program.metric_failures,
@@ -448,18 +447,4 @@ def _verdict(verdict: LastWord) -> JsonValue:
         "interval": list(verdict.interval),
         "decided": verdict.decided,
         "fresh": verdict.fresh,
-    }
-
-
-def _paired(pair: Paired | None) -> JsonValue:
-    if pair is None:
-        return None
-    return {
-        "difference": pair.difference,
-        "low": pair.low,
-        "high": pair.high,
-        "better": pair.better,
-        "worse": pair.worse,
-        "same": pair.same,
-        "p_value": pair.p_value,
     }

@@ -38,6 +38,12 @@ def serve_model(
     from dspec.runtime.models.checkpoints import digest_of
 
     place = folder.resolve()
+    if not place.is_dir():
+        fail(
+            f"{folder} is no folder",
+            help="name a checkpoint's; that of tuned weights lies beside their artifact, as `NAME.weights-…`",
+            code=Exit.USAGE,
+        )
     called = name or place.name
     application = served(place, called)
     # Before anybody is told that it answers; what is missing is said now.

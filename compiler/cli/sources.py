@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -32,6 +33,17 @@ def one_file(path: Path) -> Path:
         names = ", ".join(str(one) for one in found)
         fail(f"{path} holds several .dspec files: {names}", help="name the one you mean", code=Exit.USAGE)
     return found[0]
+
+
+def compiled_from_here(path: Path) -> Path:
+    """Where the artifacts of the file at `path` lie, as seen from the working folder: commands tell of them."""
+    from ..diagnostics.settings import compiled_folder
+
+    place = compiled_folder(path)
+    try:
+        return Path(os.path.relpath(place))
+    except ValueError:  # on another drive
+        return place
 
 
 SourceArgument = Annotated[

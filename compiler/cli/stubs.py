@@ -60,4 +60,5 @@ def stubs(
             return
         write_whole(output, text.encode())
     except (OSError, UnicodeDecodeError) as error:
-        fail(f"{output} cannot be used: {error}", code=Exit.USAGE)
+        does = "read" if check else "written"
+        fail(f"{output} cannot be {does}: {getattr(error, 'strerror', None) or error}", code=Exit.USAGE)

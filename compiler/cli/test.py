@@ -147,14 +147,14 @@ def _programs(project: ir.Project, tests: Sequence[ir.Test], source: Path) -> di
     """What the tests run. An optimize block's result is its artifact; one that is not there is left out."""
     from dspec.runtime.artifact.artifact import read_artifact
 
-    from ..diagnostics.settings import compiled_folder
+    from .sources import compiled_from_here
 
     found: dict[str, Runnable] = {}
     for name in dict.fromkeys(test.program for test in tests):
         if name not in project.optimizes:
             found[name] = project.on_lm(name, None)
             continue
-        place = compiled_folder(source) / f"{name}.dspc.json"
+        place = compiled_from_here(source) / f"{name}.dspc.json"
         if place.exists():
             found[name] = project.on_declared(read_artifact(place).program)
     return found

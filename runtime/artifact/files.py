@@ -17,7 +17,7 @@ def write_whole(path: Path, data: bytes) -> None:
     """Replace a file: the new one is written beside it, synced, and renamed over it. After an OSError the old file is
     intact. Files that a killed process left behind are cleared away.
     """
-    path = path.resolve()
+    named, path = path, path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = beside_of(path)
     with _writing:
@@ -30,8 +30,10 @@ def write_whole(path: Path, data: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)
-        except BaseException:
+        except BaseException as error:
             beside.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                error.filename = str(named)  # a full disk names none
             raise
     _sync_folder(path.parent)
 

@@ -20,16 +20,11 @@ from ..schema.program import (
 from ..schema.types import (
     DictOf,
     ListOf,
-    OneOf,
-    OneOfNumbers,
-    OneOfRecords,
     OptionalOf,
     RecordRef,
-    Scalar,
-    TupleOf,
     Type,
 )
-from .python_text import PythonText, python_literal
+from .python_text import PythonText, python_literal, python_type
 from .stubs import class_name
 
 _SCALARS = {
@@ -88,25 +83,7 @@ class PythonClasses(Struct):
     # Types ----------------------------------------------------------------------------------------
 
     def type_of(self, kind: Type) -> str:
-        match kind:
-            case Scalar(name=name):
-                return _SCALARS[name]
-            case OneOf(values=values):
-                return f"Literal[{', '.join(map(python_literal, values))}]"
-            case OneOfNumbers(values=values):
-                return f"Literal[{', '.join(map(python_literal, values))}]" if kind.whole else "float"
-            case OptionalOf(item=item):
-                return f"{self.type_of(item)} | None"
-            case ListOf(item=item):
-                return f"list[{self.type_of(item)}]"
-            case DictOf(key=key, value=value):
-                return f"dict[{self.type_of(key)}, {self.type_of(value)}]"
-            case TupleOf(items=items):
-                return f"tuple[{', '.join(map(self.type_of, items))}]"
-            case RecordRef(name=name):
-                return self._record(name)
-            case OneOfRecords(records=names):
-                return " | ".join(map(self._record, names))
+        return python_type(kind, _SCALARS, self._record, whole_keys=True)
 
     def _record(self, name: str) -> str:
         if name not in self._made:

@@ -6,7 +6,7 @@ What Python has no operator or function for is a helper, whose source goes into 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct, field
 
@@ -23,7 +23,20 @@ from ..schema.expressions import (
     UnaryOp,
     Variable,
 )
-from ..schema.types import JsonValue
+from ..schema.types import (
+    STR,
+    DictOf,
+    JsonValue,
+    ListOf,
+    OneOf,
+    OneOfNumbers,
+    OneOfRecords,
+    OptionalOf,
+    RecordRef,
+    Scalar,
+    TupleOf,
+    Type,
+)
 
 _FORMS = {
     "len": "len({0})",
@@ -136,9 +149,11 @@ class PythonText(Struct):
 
 
 def python_literal(value: JsonValue) -> str:
-    """A value as Python has it, texts in double quotes."""
+    """A value as Python has it. A text is in double quotes, and holds no character that its quotes or lines would end at, or
+    that an editor obeys."""
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False) if value.isprintable() else repr(value)
+        text = json.dumps(value, ensure_ascii=False)  # which leaves most of what cannot be printed as it is
+        return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in text)
     if isinstance(value, list):
         return "[" + ", ".join(python_literal(one) for one in value) + "]"
     if isinstance(value, dict):
@@ -148,6 +163,36 @@ def python_literal(value: JsonValue) -> str:
             + "}"
         )
     return repr(value)
+
+
+def python_type(
+    kind: Type, scalars: Mapping[str, str], record: Callable[[str], str], *, whole_keys: bool
+) -> str:
+    """A type as Python has it, with these words for scalars and records. A dict's keys that are whole numbers are texts in JSON,
+    so they are numbers only with `whole_keys`: where somebody reads the JSON into the type."""
+
+    def of(kind: Type) -> str:
+        match kind:
+            case Scalar(name=name):
+                return scalars[name]
+            case OneOf(values=values):
+                return f"Literal[{', '.join(map(python_literal, values))}]"
+            case OneOfNumbers(values=values):
+                return f"Literal[{', '.join(map(python_literal, values))}]" if kind.whole else "float"
+            case OptionalOf(item=item):
+                return f"{of(item)} | None"
+            case ListOf(item=item):
+                return f"list[{of(item)}]"
+            case DictOf(key=key, value=value):
+                return f"dict[{of(key if whole_keys or isinstance(key, OneOf) else STR)}, {of(value)}]"
+            case TupleOf(items=items):
+                return f"tuple[{', '.join(map(of, items))}]"
+            case RecordRef(name=name):
+                return record(name)
+            case OneOfRecords(records=names):
+                return " | ".join(map(record, names))
+
+    return of(kind)
 
 
 def imports_of(text: str) -> list[str]:

@@ -12,10 +12,8 @@ from ..schema.ensemble import Runnable
 from ..schema.program import FieldSpec, Record
 from ..schema.types import (
     DictOf,
-    JsonValue,
     ListOf,
     OneOf,
-    OneOfNumbers,
     OneOfRecords,
     OptionalOf,
     RecordRef,
@@ -24,6 +22,7 @@ from ..schema.types import (
     Type,
     spell,
 )
+from .python_text import python_literal, python_type
 
 _SCALARS = {
     "str": "str",
@@ -171,9 +170,9 @@ class _Stubs:
             or isinstance(value, bool | int | float)
             or (isinstance(value, str) and field.type not in (Scalar(name="date"), Scalar(name="datetime")))
         ):
-            return f" = {_literal(value)}"
+            return f" = {python_literal(value)}"
         if isinstance(value, str):
-            return f" = {_SCALARS[spell(field.type)]}.fromisoformat({_literal(value)})"
+            return f" = {_SCALARS[spell(field.type)]}.fromisoformat({python_literal(value)})"
         maker = "Field" if self._pydantic else "field"
         return f" = {maker}(default_factory=lambda: {value!r})" if value in ([], {}) else ""
 
@@ -192,7 +191,7 @@ class _Stubs:
             (field, f"NotRequired[{kind}]" if rest and not optional else kind) for field, kind, rest in fields
         ]
         if not plain:
-            inside = ", ".join(f"{_literal(field)}: {kind}" for field, kind in written)
+            inside = ", ".join(f"{python_literal(field)}: {kind}" for field, kind in written)
             return f'{name} = TypedDict("{name}", {{{inside}}}{total})'
         lines = [f"class {name}(TypedDict{total}):", *(f"    {field}: {kind}" for field, kind in written)]
         return "\n".join(lines if written else [*lines, "    pass"])
@@ -222,7 +221,7 @@ class _Stubs:
         inputs = {one.name for one in self._program.inputs}
         settings = [text for one, text in _SETTINGS.items() if one not in inputs]
         inner = [] if "inner" in inputs else ["inner: bool = False"]
-        shape = "".join(f"        {_literal(line)},\n" for line in shape_of(self._program))
+        shape = "".join(f"        {python_literal(line)},\n" for line in shape_of(self._program))
         streams = f"[{name}Result, {name}Partial]"
 
         def method(head: str, options: Sequence[str], gives: str, body: str) -> str:
@@ -248,25 +247,9 @@ class _Stubs:
 
     def _type(self, kind: Type) -> str:
         """The type of an output's values."""
-        match kind:
-            case Scalar(name=name):
-                return _SCALARS[name]
-            case OneOf(values=values):
-                return f"Literal[{', '.join(map(_literal, values))}]"
-            case OneOfNumbers(values=values):
-                return f"Literal[{', '.join(map(str, values))}]" if kind.whole else "float"
-            case OptionalOf(item=item):
-                return f"{self._type(item)} | None"
-            case ListOf(item=item):
-                return f"list[{self._type(item)}]"
-            case DictOf(key=key, value=value):
-                return f"dict[{self._type(key) if isinstance(key, OneOf) else 'str'}, {self._type(value)}]"
-            case TupleOf(items=items):
-                return f"tuple[{', '.join(map(self._type, items))}]"
-            case RecordRef(name=name):
-                return self._records.get(name, "dict[str, Any]")
-            case OneOfRecords(records=names):
-                return " | ".join(self._records.get(name, "dict[str, Any]") for name in names)
+        return python_type(
+            kind, _SCALARS, lambda name: self._records.get(name, "dict[str, Any]"), whole_keys=False
+        )
 
     def _taken(self, kind: Type) -> str:
         """The type of what is passed for an input."""
@@ -322,11 +305,6 @@ def _line(field: FieldSpec) -> str:
 
 def _is_name(text: str) -> bool:
     return text.isidentifier() and not keyword.iskeyword(text)
-
-
-def _literal(value: JsonValue) -> str:
-    """As Python has it. A text is in double quotes, and holds no character that its quotes or lines would end at."""
-    return json.dumps(value, ensure_ascii=True) if isinstance(value, str) else repr(value)
 
 
 def _docstring(text: str) -> str:

@@ -356,7 +356,7 @@ def unusable(path: Path, error: Exception) -> ConfigurationError:
         case "damaged":
             advice = f"move {path.name} and its -wal and -shm files away; answers in them will be asked again"
         case "full":
-            advice = "make room on the disk; what was answered before is kept"
+            advice = "make room on the disk, within quotas and limits; what was answered before is kept"
         case "locked":
             advice = "another process holds it; wait for it, or choose another state directory"
         case "other":

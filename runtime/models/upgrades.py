@@ -22,13 +22,15 @@ UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 
 
 _DAMAGED = ("not a database", "malformed", "damaged", "corrupt", "no such", "decode")
+_FULL = ("full", "No space", "too large", "quota", "I/O error")
+"""Of a quota, of a limit on files, and of some files on a full disk SQLite says "disk I/O error" alone."""
 
 
 def trouble(text: str) -> Literal["damaged", "full", "locked", "other"]:
     """What SQLite or the system says of a file that it cannot use, by what can be done about it."""
     if any(word in text for word in _DAMAGED):
         return "damaged"
-    if "full" in text or "No space" in text:
+    if any(word in text for word in _FULL):
         return "full"
     return "locked" if "locked" in text else "other"
 

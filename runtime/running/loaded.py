@@ -267,9 +267,7 @@ class CallableProgram(Generic[Inputs, ResultT, PartialT]):
         `timeout` is for each row.
         """
         view = self._viewed(lm, timeout, temperature)
-        given = _listed(rows)
-        if threads is not None:
-            threads_of(threads)
+        given = _listed(rows, threads)
         kept = self._replayed(given, view) if progress is False else []
         if len(kept) == len(given) and progress is False:
             return kept
@@ -312,7 +310,7 @@ class CallableProgram(Generic[Inputs, ResultT, PartialT]):
     ) -> list[ResultT] | list[ResultT | DspecError]:
         """As `batch`, without blocking the caller's event loop."""
         view = self._viewed(lm, timeout, temperature)
-        given = _listed(rows)
+        given = _listed(rows, threads)
         work = self._many(given, threads, view, [], keep=return_exceptions, progress=progress)
         return await asyncio.wrap_future(background().submit(work))
 
@@ -537,8 +535,6 @@ class CallableProgram(Generic[Inputs, ResultT, PartialT]):
         progress: bool | Progress,
     ) -> list[ResultT | DspecError]:
         """Runs the rows after the first ones, whose results are `kept`."""
-        if threads is not None:
-            threads_of(threads)
         at_once = self._serving.wide(threads)
         engine = self._serving.open()
         done = len(kept)
@@ -619,8 +615,11 @@ def _paid(error: DspecError) -> Spent:
     return spent
 
 
-def _listed(rows: Iterable[Inputs]) -> list[Inputs]:
-    """The rows of a batch. Raises InputError for what has none."""
+def _listed(rows: Iterable[Inputs], threads: int | None) -> list[Inputs]:
+    """The rows of a batch that is to have so many calls in flight. Raises InputError for what has none, ConfigurationError for
+    what is no such number."""
+    if threads is not None:
+        threads_of(threads)
     if not isinstance(rows, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]  # it is what an application passed
         raise InputError(f"a batch takes rows, each a mapping of inputs, not `{type(rows).__name__}`")
     return list(rows)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from msgspec import Struct
 
+from ..errors import InputError, ParseError
 from ..schema.trace import TraceStep
 from ..schema.types import JsonValue, Row
 from .execute import Outcome
@@ -97,8 +98,8 @@ class TypedPrediction(Mapping[str, JsonValue]):
             return self._id
 
         def into(self, kind: type[Kind]) -> Kind:
-            """The outputs as a Pydantic model, a dataclass or a TypedDict. Raises Pydantic's ValidationError where they do
-            not fit."""
+            """The outputs as a Pydantic model, a dataclass or a TypedDict. Raises ParseError where they do not fit, InputError
+            for what is no such class."""
             return _into(self.outputs, kind)
 
     else:
@@ -167,7 +168,7 @@ def _attribute(prediction: TypedPrediction, name: str) -> Any:
         return _opened(prediction.outputs[name])
     reads = _typed_outputs(kind).get(name)
     value = prediction.outputs[name]
-    made = _opened(value) if reads is None else reads.validate_python(value)
+    made = _opened(value) if reads is None else _read(reads, value, name, f"`{kind.__name__}`")
     prediction.__dict__[name] = made  # a subclass has one
     return made
 
@@ -178,14 +179,47 @@ def _shown(value: JsonValue) -> str:
 
 def _into(outputs: Row, kind: type[Kind]) -> Kind:
     from pydantic import TypeAdapter
+    from pydantic.errors import PydanticUserError
 
-    return TypeAdapter(kind).validate_python(outputs)
+    name = f"`{getattr(kind, '__name__', kind)}`"
+    try:
+        reads = TypeAdapter(kind)
+    except PydanticUserError as error:
+        why = str(error).partition("\n")[0]
+        raise InputError(
+            f"outputs cannot be read into {name}: {why}",
+            help="pass a Pydantic model, a dataclass or a TypedDict (below Python 3.12 that of typing_extensions)",
+        ) from error
+    return _read(reads, outputs, "", name)
+
+
+def _read(reads: TypeAdapter[Kind], value: object, place: str, wanted: str) -> Kind:
+    """A value in the type that the application wants it in. Raises ParseError where it does not fit."""
+    from pydantic import ValidationError
+
+    try:
+        return reads.validate_python(value)
+    except ValidationError as error:
+        first, *others = error.errors(include_url=False, include_context=False)
+        where = place
+        for step in first["loc"]:
+            where += f"[{step}]" if isinstance(step, int) else f".{step}" if where else step
+        got = "" if first["type"] == "missing" else f", got {first['input']!r:.80}"
+        more = f" (and {len(others)} more)" if others else ""
+        raise ParseError(
+            f"an answer is no {wanted}: {f'`{where}`: ' if where else ''}{_lowered(first['msg'])}{got}{more}",
+            help=f"declare in the signature what {wanted} asks for, or let {wanted} take what the signature declares",
+        ) from error
+
+
+def _lowered(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 def seen(kind: type[TypedPrediction], name: str, value: JsonValue) -> object:
     """A value as a partial answer shows it: in the type that the class says it has, plain JSON where it says nothing."""
     reads = None if kind is Prediction else _typed_outputs(kind).get(name)
-    return value if reads is None else reads.validate_python(value)
+    return value if reads is None else _read(reads, value, name, f"`{kind.__name__}`")
 
 
 @cache

@@ -11,10 +11,11 @@ import asyncio
 import importlib.util
 import os
 import shlex
+import threading
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 from pydantic import ValidationError
 
@@ -46,6 +47,10 @@ _ALIVE_SECONDS = 2.0
 _LEAVING_SECONDS = 2.0
 """So long may a server take to end once nobody asks it any more."""
 _CLOSING_SECONDS = 10.0
+_KEPT = 4096
+"""Bytes of a server's standard error."""
+_SHOWN = 12
+"""Names of tools that a message lists."""
 
 
 class McpTool:
@@ -79,6 +84,10 @@ class McpTool:
             ) from None
         if strays := connection.strays():
             use.note(f"the MCP server {strays}")
+        if result.is_error and (names := await connection.others(text_option(tool, "tool"))):
+            raise ToolProblem(
+                f"the MCP server has no tool `{text_option(tool, 'tool')}`; it has {', '.join(f'`{one}`' for one in names)}"
+            )
         return _value(tool, result)
 
     async def aclose(self) -> None:
@@ -158,6 +167,17 @@ class _Connection:
                 return True
         return False
 
+    async def others(self, name: str) -> list[str]:
+        """The names of the server's tools, where it says them all and this is none of them."""
+        from mcp import types
+
+        with suppress(Exception):
+            async with asyncio.timeout(_ALIVE_SECONDS):
+                found = await self.client.session.list_tools(params=types.PaginatedRequestParams())
+                names = [one.name[:200] for one in found.tools[:_SHOWN]]
+                return [] if name in [one.name for one in found.tools] or found.next_cursor else names
+        return []
+
     async def hear(self, message: object) -> None:
         """What the SDK passes on besides answers; what it could not read is among it."""
         if isinstance(message, ValidationError):
@@ -184,18 +204,21 @@ class _Connection:
         self._keeper.cancel()
 
     async def _keep(self, tool: Tool, root: Path) -> None:
+        errors = _Errors()
         try:
             async with AsyncExitStack() as stack:
-                client = await stack.enter_async_context(await _client(tool, root, stack, self.hear))
+                opened = await _client(tool, root, stack.enter_context(errors), stack, self.hear)
+                client = await stack.enter_async_context(opened)
                 self._ready.set_result(client)
                 await self._closing.wait()
         except Exception as error:  # noqa: BLE001 - whatever the SDK meets in opening or closing
             if not self._ready.done():
+                last = await errors.last_line()
                 self._ready.set_exception(
-                    error if isinstance(error, ToolProblem) else self._not_opened(error)
+                    error if isinstance(error, ToolProblem) else self._not_opened(error, last)
                 )
 
-    def _not_opened(self, error: BaseException) -> ToolProblem:
+    def _not_opened(self, error: BaseException, last: str) -> ToolProblem:
         from mcp import MCPError
 
         while isinstance(error, BaseExceptionGroup):
@@ -203,10 +226,43 @@ class _Connection:
         said, note = type(error).__name__, first_line(error)
         if isinstance(error, MCPError):
             said, note = note, ""
-        return self.problem(f"the MCP server cannot be reached: {said}", note=note)
+        ended = f"; the last that it wrote on standard error is {last!a}" if last else ""
+        return self.problem(f"the MCP server cannot be reached: {said}{ended}", note=note)
 
 
-async def _client(tool: Tool, root: Path, stack: AsyncExitStack, hear: MessageHandlerFnT) -> Client:
+class _Errors:
+    """A started server's standard error, whose end is kept: a server that ends before it answers says there why."""
+
+    def __init__(self) -> None:
+        self._kept = b""
+        self._reader: threading.Thread | None = None
+
+    def __enter__(self) -> TextIO:
+        read, written = os.pipe()
+        self._reader = threading.Thread(target=self._listen, args=(read,), daemon=True)
+        self._reader.start()
+        self._file = os.fdopen(written, "w", encoding="utf-8")
+        return self._file
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def _listen(self, read: int) -> None:
+        with os.fdopen(read, "rb", buffering=0) as file:
+            while data := file.read(1 << 16):
+                self._kept = (self._kept + data)[-_KEPT:]
+
+    async def last_line(self) -> str:
+        """The last line that is not blank, once the server has ended."""
+        if self._reader is not None:
+            await asyncio.to_thread(self._reader.join, _LEAVING_SECONDS)
+        lines = self._kept.decode(errors="replace").split("\n")
+        return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
+
+
+async def _client(
+    tool: Tool, root: Path, errors: TextIO, stack: AsyncExitStack, hear: MessageHandlerFnT
+) -> Client:
     import logging
 
     from mcp import Client, StdioServerParameters, stdio_client
@@ -218,9 +274,8 @@ async def _client(tool: Tool, root: Path, stack: AsyncExitStack, hear: MessageHa
         log.addHandler(logging.NullHandler())
     if command := text_option(tool, "command"):
         program, *arguments = guarded(_words(command, root), grace=_LEAVING_SECONDS)
-        quiet = stack.enter_context(os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
         server = StdioServerParameters(command=program, args=arguments, env=_key(tool), cwd=root)
-        return Client(stdio_client(server, errlog=quiet), message_handler=hear)
+        return Client(stdio_client(server, errlog=errors), message_handler=hear)
     import httpx2
 
     web = httpx2.AsyncClient(headers=key_headers(tool), timeout=httpx2.Timeout(None))

@@ -121,6 +121,49 @@ def test_records_keep_defaults_descriptions_and_bases(tmp_path: Path) -> None:
     assert "record Pair {\n  field left: Point\n  field right: Point?\n}" in records
 
 
+def test_what_is_none_by_default_may_be_missing(tmp_path: Path) -> None:
+    draft = read(
+        tmp_path,
+        """
+        import dspy
+        from typing import Literal
+        from pydantic import BaseModel
+
+        class Order(BaseModel):
+            note: str = None
+
+        class Chat(dspy.Signature):
+            '''Answer.'''
+            history: dspy.History = dspy.InputField(default=None)
+            tone: Literal["kind", "dry"] = dspy.InputField(default=None)
+            question: str = dspy.InputField()
+            answer: Order = dspy.OutputField(default=None)
+
+        def look(text: str, most: int = None) -> str:
+            "Looks."
+
+        class Bot(dspy.Module):
+            def __init__(self):
+                self.reply = dspy.Predict(Chat)
+                self.act = dspy.ReAct("question -> answer", tools=[look])
+
+            def forward(self, question, history: dspy.History = None, tone: Literal["kind", "dry"] = None):
+                return self.reply(question=question, history=history, tone=tone)
+        """,
+    )
+    text = draft.text()
+    for line in (
+        "field note: str? = none",
+        "input history: history? = none",
+        "input tone: Choice? = none",
+        "output answer: Order\n",
+        "extern look(text: str, most: int? = none) -> str {",
+        "program Bot(question: str, history: history? = none, tone: Choice? = none) -> (answer: Order) {",
+    ):
+        assert line in text
+    assert errors(tmp_path, draft) == []
+
+
 def test_bounds_of_outputs_are_asserts(tmp_path: Path) -> None:
     draft = read(
         tmp_path,

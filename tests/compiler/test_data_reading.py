@@ -55,6 +55,19 @@ def test_csv_delimiter_and_line_ends_in_quotes(tmp_path: Path) -> None:
     assert row.row == {"text": 'one\ntwo "quoted"', "n": 1}
 
 
+@pytest.mark.parametrize(("text", "line"), [("text,n\ra,1\rb,2\r", 1), ("text,n\na,1\nb\rc,2\n", 3)])
+def test_a_bare_carriage_return_is_told_in_plain_words(tmp_path: Path, text: str, line: int) -> None:
+    write(tmp_path, "rows.csv", text)
+    with pytest.raises(
+        DataError, match=rf"`rows.csv` .* on line {line} has a carriage return \(\\r\) inside"
+    ) as caught:
+        load_rows(dataset("rows.csv", field("n", INT)), tmp_path)
+    assert "line ends of \\n or \\r\\n" in caught.value.help
+    write(tmp_path, "rows.csv", 'text,n\n"b\rc",2\n')
+    (row,) = load_rows(dataset("rows.csv", field("n", INT)), tmp_path)
+    assert row.row == {"text": "b\rc", "n": 2}
+
+
 @pytest.mark.parametrize("delimiter", ["", ";;", "\n", '"', 3])
 def test_a_delimiter_is_one_character(tmp_path: Path, delimiter: str | int) -> None:
     write(tmp_path, "rows.csv", "text\na\n")

@@ -149,6 +149,12 @@ HABITS = (
     ("\nrecord Note", "\ntype Sure = true | false\nrecord Note"),
     ("\nrecord Note", '\ntype Level = 1 "low" | 2 "high"\nrecord Note'),
     ("field by: str?", "field by: tuple[str, ...]"),
+    ('"billing" | "shipping" |', '"billing", "shipping" |'),
+    ("\nrecord Note", '\ntype Level = "low" "can wait", "high"\nrecord Note'),
+    ("field by: str?", "field by: Card, Cash"),
+    ("field by: str?", 'field by: "a" | "b", "c"'),
+    ("field by: str?", "field by: str, int"),
+    ("field by: str?\n", "field by: str?, field at: str\n"),
     ("and sure <= 1 else", "and sure <= 1, "),
     ("\nmodule sort", "\nsignature Other { text: str -> topic: Topic }\nmodule sort"),
     ("\nmodule sort", "\nsignature Other(Sort) { output more: str }\nmodule sort"),
@@ -212,3 +218,17 @@ def test_a_fix_of_a_habit_takes_its_message_away(before: str, after: str, projec
             repaired = repaired[: edit.location.start] + edit.replacement + repaired[edit.location.end :]
         left = {(one.code, one.message) for one in analyse(project, text=repaired).diagnostics}
         assert (found[0].code, found[0].message) not in left
+
+
+def test_what_needs_a_missing_name_is_not_offered_in_its_place(project: Path) -> None:
+    text = PROGRAM.replace("program Desk(", "program Office(").replace("optimize best", "optimize Desk_v1")
+    text = text.replace("program = best", "program = Desk_v1")
+    found = [line for line in said(project, text) if "Desk" in line]
+    assert len([line for line in found if "named `Desk`" in line]) == 3, found
+    assert not [line for line in found if "did you mean" in line or "fix" in line]
+    alone = "dspec 1\n\noptimize sort_v1 {\n  program = sort\n}\n"
+    assert "  help: declare it: `sort_v1` needs it, too" in said(project, alone)
+    misspelt = text.replace("program Office(", "program Deskk(")
+    assert "  fix: Replace with `Deskk`" in said(project, misspelt)
+    holds_itself = "dspec 1\n\nrecord Node {\n  field next: Nod?\n}\n"
+    assert "  fix: Replace with `Node`" in said(project, holds_itself)

@@ -670,3 +670,16 @@ async def test_as_an_mcp_server_over_http(tmp_path: Path) -> None:
                 assert await asyncio.wait_for(process.wait(), 10) == 0
         finally:
             del os.environ["THE_KEY"]
+
+
+def test_what_is_no_checkpoint_is_not_served_as_a_model(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for name, said in (
+        ("gone", "gone is no folder"),
+        ("file", "file is no folder"),
+        ("folder", "folder is no checkpoint: it lacks `config.json`"),
+    ):
+        refused = dspc("serve-model", name, cwd=tmp_path)
+        assert refused.code in (2, 4)
+        assert said in refused.err

@@ -120,6 +120,39 @@ def test_a_compile_is_a_run(project: Path, scheme: str, monkeypatch: pytest.Monk
     assert str(project) not in logged
 
 
+@needs_mlflow
+def test_a_compile_that_an_error_ends_is_a_run_that_failed(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:  # bound and not listening: nobody else gets the port, nobody answers
+        taken.bind(("127.0.0.1", 0))
+        away = f'model = "openai/away"; api_base = "http://127.0.0.1:{taken.getsockname()[1]}/v1"; retry = 0'
+        source = SOURCE.replace(
+            "optimize best", f"lm gone {{ {away} }}\nmodule g = Predict(Feel, lm = gone)\noptimize best"
+        )
+        second = source[source.index("optimize best") : source.index("eval e")]
+        second = second.replace("optimize best", "optimize last").replace("program = f", "program = g")
+        second = second.replace("metric = ok", "metric = well")
+        metric = "metric well(gold: d, pred: g) = gold.a == pred.a\n"
+        (project / "main.dspec").write_text(source + metric + second)
+        done = dspc(
+            "compile", "main.dspec", "--mlflow", cwd=project, MLFLOW_TRACKING_URI=str(project / "runs")
+        )
+    assert done.code == 4, done.text
+    client = store(str(project / "runs"), monkeypatch)
+    experiment = client.get_experiment_by_name("dspec").experiment_id
+    runs = {run.info.run_name: run for run in client.search_runs([experiment])}
+    assert {name: run.info.status for name, run in runs.items()} == {"best": "FINISHED", "last": "FAILED"}
+    params, finished = runs["last"].data.params, runs["best"].data.params
+    changed = {name for name in {*params, *finished} if params.get(name) != finished.get(name)}
+    assert changed == {"metric", "model/m", "model/gone"}
+    tags = runs["last"].data.tags
+    assert (tags["dspec.status"], tags["dspec.error"]) == ("failed", "Unavailable")
+    assert tags["dspec.version"] == runs["best"].data.tags["dspec.version"]
+    assert runs["last"].data.metrics == {"calls/made": 0}
+    assert "127.0.0.1" not in json.dumps([params, tags])
+
+
 class Listening(BaseHTTPRequestHandler):
     """As much of MLflow's REST API as a run takes."""
 

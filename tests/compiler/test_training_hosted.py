@@ -105,6 +105,49 @@ async def test_a_job_whose_answer_was_lost_is_found_among_the_providers(
     assert "GET /fine_tuning/jobs" in server.asked
 
 
+NONSENSE = ["<html>it works</html>", '{"hello": 1}', "[1]", '{"id":']
+
+
+@pytest.mark.parametrize("nonsense", ["", *NONSENSE])
+async def test_an_upload_whose_answer_is_lost_is_found_among_the_files(
+    tmp_path: Path, server: Provider, nonsense: str
+) -> None:
+    server.faults.append(("POST /files", nonsense or 0))
+    await train(tmp_path, server)
+    assert [*server.files] == ["file-1"]
+    assert server.jobs["ftjob-1"]["training_file"] == "file-1"
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+async def test_an_upload_that_is_answered_with_nonsense_ends_and_names_what_is_left(
+    tmp_path: Path, server: Provider, nonsense: str
+) -> None:
+    server.faults += [("POST /files", nonsense)] * 9 + [("GET /files", nonsense)] * 9
+    with pytest.raises(ProviderError, match="the provider's answer cannot be read") as failure:
+        await train(tmp_path, server)
+    assert server.asked.count("POST /files") == 3
+    assert f"may have files `{kept(tmp_path).key[:16]}.jsonl` that nothing uses" in failure.value.help
+    assert {*server.names.values()} == {f"{kept(tmp_path).key[:16]}.jsonl"}
+    server.faults = [("POST /files", nonsense)]  # the next command finds all three beside its own
+    await train(tmp_path, server)
+    assert ([*server.files], server.created) == (["file-1"], 1)
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+async def test_a_job_that_is_answered_with_nonsense_is_found_or_ends(
+    tmp_path: Path, server: Provider, nonsense: str
+) -> None:
+    server.faults.append(("POST /fine_tuning/jobs", nonsense))
+    await train(tmp_path, server)
+    assert server.created == 1
+    empty = '{"object": "list", "data": [], "has_more": false}'
+    server.faults = [("POST /fine_tuning/jobs", nonsense)] * 9 + [("GET /fine_tuning/jobs", empty)] * 9
+    with pytest.raises(ProviderError, match="the provider's answer cannot be read") as failure:
+        await train(tmp_path, server, settings=ir.TrainSettings(epochs=2))
+    assert server.created == 4
+    assert "the provider may have jobs of the file `file-2`" in failure.value.help
+
+
 async def test_polling_that_never_answers_ends_with_a_job_that_is_found_again(
     tmp_path: Path, server: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,6 +114,24 @@ def test_a_revision_is_compared_with_what_stands_there_now(project: Path) -> Non
     assert below["rows"] == by_rev["rows"]
 
 
+def test_rows_are_found_by_either_artifact(project: Path, tmp_path: Path) -> None:
+    away = tmp_path / "away.dspc.json"
+    shutil.copy(project / ARTIFACT, away)
+    by_file = as_json(project, "first.dspc.json", ARTIFACT)["rows"]
+    assert [one["comparison"] for one in as_json(project, "first.dspc.json", str(away))["rows"]] == [
+        one["comparison"] for one in by_file
+    ]
+    artifact = read_artifact(away, keys_given=lambda _: True)
+    write_artifact(away, artifact.model_copy(update={"name": "elsewhere"}))
+    for more in ((), ("--source", "main.dspec")):
+        assert len(as_json(project, "first.dspc.json", str(away), *more)["rows"]) == len(by_file)
+    nowhere = as_json(tmp_path, str(away), str(away))
+    assert nowhere["rows"] == []
+    assert nowhere["missing"] == [
+        f"no .dspec file by {away} declares `optimize elsewhere`: no rows to compare on; `--source` names it"
+    ]
+
+
 def changed(project: Path, to: Path, **changes: object) -> Path:
     artifact = read_artifact(project / ARTIFACT, keys_given=lambda _: True)
     program = artifact.program.model_copy(update=changes)

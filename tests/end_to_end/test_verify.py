@@ -194,6 +194,7 @@ def test_another_version_is_drift(project: Path) -> None:
     }
     refused = dspc("compile", "main.dspec", "sorted", "--locked", cwd=project)
     assert "version dspec: dspc 0.0.1 → dspc " in refused.err
+    assert "this is not what compiled/sorted.dspc.json was made from" in refused.err
 
 
 def test_an_edited_artifact_and_its_prompts_are_noticed(project: Path) -> None:
@@ -239,7 +240,7 @@ def test_a_lock_needs_an_artifact_and_its_own_model(project: Path) -> None:
     shutil.rmtree(project / "compiled")
     refused = dspc("compile", "main.dspec", "sorted", "--locked", cwd=project)
     assert refused.code == 1
-    assert "locked to nothing" in refused.err
+    assert "`sorted` is locked to nothing: there is no compiled/sorted.dspc.json" in refused.err
     assert not (project / "compiled").exists()
     assert dspc("run", "main.dspec", "sorter", "--locked", "-i", "text=x", cwd=project).code == 2
     assert dspc("run", ARTIFACT, "--locked", "--lm", "openai/x", "-i", "text=x", cwd=project).code == 2

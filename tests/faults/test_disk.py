@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
+import shlex
 import shutil
 import subprocess
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from dspc import DSPC, dspc
 from faulting import built, project, requests
 from server import FakeServer, hashed, spawned
 
+from dspec.compiler.cli import crash, quick
+from dspec.compiler.cli.main import main
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models import ledger as ledger_module
 from dspec.runtime.models.ledger import Ledger
@@ -72,6 +78,73 @@ def test_a_full_disk_stops_the_run_and_more_room_finishes_it(disk: Disk, tmp_pat
         assert again.code == 0, again.text
         assert requests(url) - calls - asked == calls - kept
     assert made.artifact.read_bytes() == clean.artifact.read_bytes()
+
+
+def test_every_command_says_that_a_disk_is_full(disk: Disk, tmp_path: Path) -> None:
+    """A batch breaks off, and what is begun on a disk that is full already says so; more room finishes it."""
+    disk.options("size=600k")
+    made = dspc("init", "it", cwd=tmp_path)
+    assert made.code == 0, made.text
+    compiled = dspc("compile", "main.dspec", "--out", disk.folder, cwd=tmp_path / "it")
+    assert compiled.code == 0, compiled.text
+    rows = "".join(f"Where is parcel {number}?\n" for number in range(3_000))
+    (disk.folder / "rows.csv").write_text(f"text\n{rows}", encoding="utf-8")
+    batch = ("batch", "sorter_v1.dspc.json", "rows.csv", "-o", "out.csv")
+    full = dspc(*batch, cwd=disk.folder)
+    assert full.code == 4, full.text
+    assert "make room" in full.err
+    with (disk.folder / "rest").open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(b"x"):
+            pass
+    for command in (batch, ("stubs", "sorter_v1.dspc.json", "-o", "s.py"), ("init", "new")):
+        refused = dspc(*command, cwd=disk.folder)
+        assert refused.code in (2, 4), refused.text
+        assert "No space left on device" in refused.err or "make room" in refused.err, refused.text
+    assert not (disk.folder / "new").exists()
+    compiling = dspc(
+        "compile",
+        "main.dspec",
+        "--out",
+        tmp_path,
+        cwd=tmp_path / "it",
+        DSPEC_STATE_DIR=str(disk.folder / "state"),
+    )
+    assert compiling.code == 4, compiling.text
+    disk.options("size=50m")
+    assert dspc(*batch, cwd=disk.folder).code == 0
+    assert len((disk.folder / "out.csv").read_text(encoding="utf-8").splitlines()) == 3_001
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of a process's files")
+def test_a_limit_on_files_is_told_of_as_one(tmp_path: Path) -> None:
+    made = dspc("init", cwd=tmp_path)
+    assert made.code == 0, made.text
+    limited = f"ulimit -f 60; exec {shlex.join([str(DSPC), 'compile', 'main.dspec'])}"
+    done = subprocess.run(["sh", "-c", limited], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 4, done.stderr
+    assert "make room on the disk, within quotas and limits" in done.stderr
+    assert dspc("compile", "main.dspec", cwd=tmp_path).code == 0
+
+
+def test_what_else_finds_a_disk_full_is_no_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "there.json")
+
+    def fail(error: BaseException) -> None:
+        raise error
+
+    for error, code, said in (
+        (full, 4, "there.json cannot be written: no space left on device"),
+        (ExceptionGroup("several", [ValueError(), ExceptionGroup("more", [full])]), 4, "make room"),
+        (ValueError("what"), 70, "a report of it cannot be written: No space left on device"),
+    ):
+        monkeypatch.setattr(quick, "quickly", lambda *_, error=error: fail(error))
+        monkeypatch.setattr(crash, "report_crash", lambda _: fail(full))
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert left.value.code == code
+        assert said in capsys.readouterr().err
 
 
 def test_a_read_only_state_folder_is_said_before_a_call_is_made(disk: Disk, tmp_path: Path) -> None:

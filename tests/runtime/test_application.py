@@ -209,6 +209,10 @@ def test_a_batch_says_what_is_wrong_with_its_threads(route: Application) -> None
         route.batch(ROWS, threads="4")  # pyright: ignore[reportCallIssue, reportArgumentType]
     with pytest.raises(ConfigurationError, match="`threads` must be at most 65,536"):
         route.batch(ROWS, threads=10**9)
+    wrong: list[Any] = ["4", 0, 10**9]
+    for threads in wrong:
+        with pytest.raises(ConfigurationError, match="`threads`"):
+            asyncio.run(route.abatch(ROWS, threads=threads))
 
 
 def test_another_model_takes_nothing_of_the_old_ones_provider(tmp_path: Path) -> None:

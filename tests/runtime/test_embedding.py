@@ -19,12 +19,19 @@ from typing import Any
 import numpy as np
 import pytest
 from programs import chat, fields, module, predictor, question
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from server import Call, FakeServer, beside
 
 from dspec import Application, CallRecord, load
 from dspec.runtime.artifact.artifact import Artifact, write_artifact
-from dspec.runtime.errors import ConfigurationError, InputError, ProviderError, TimedOut, Unauthorized
+from dspec.runtime.errors import (
+    ConfigurationError,
+    InputError,
+    ParseError,
+    ProviderError,
+    TimedOut,
+    Unauthorized,
+)
 from dspec.runtime.models.background import shutdown
 from dspec.runtime.running.bringing import brought
 from dspec.runtime.schema.lms import LM
@@ -393,6 +400,27 @@ async def test_values_of_the_applications_own_classes(tmp_path: Path) -> None:
 
     both = result.into(Both)
     assert both.orders[0].lines[0].due == date(2026, 5, 4)
+
+    class Numbers(BaseModel):
+        orders: list[dict[str, list[dict[str, int]]]]
+        total: int
+
+    with pytest.raises(ParseError) as caught:
+        result.into(Numbers)
+    assert caught.value.message == (
+        "an answer is no `Numbers`: `orders[0].lines[0].item`: input should be a valid integer, unable to parse string "
+        "as an integer, got 'pen' (and 3 more)"
+    )
+    assert caught.value.help == (
+        "declare in the signature what `Numbers` asks for, or let `Numbers` take what the signature declares"
+    )
+    assert isinstance(caught.value.__cause__, ValidationError)
+    with pytest.raises(InputError, match="outputs cannot be read into `Decimals`: "):
+        result.into(Decimals)
+
+
+class Decimals:
+    """Nothing that outputs can be read into."""
 
 
 KINDS: dict[str, Type] = {

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from programs import fields, module, predictor
@@ -153,6 +153,19 @@ def test_names_that_python_has_other_uses_for(tmp_path: Path) -> None:
         "ABC",
         "T",
     ]
+
+
+def test_labels_of_any_characters_are_those_of_the_program(tmp_path: Path) -> None:
+    labels = ("groß", "🦉", "two\nlines", 'say "x"', "a\\b", "\u202eturned", "\x7f")
+    made = program(fields(text=STR), fields(label=OneOf(values=labels), counts=DictOf(key=INT, value=STR)))
+    text = stubs(made, "it", called="It")
+    assert "groß" in text
+    assert "🦉" in text
+    assert "\u202e" not in text
+    assert "counts: dict[str, str]" in text  # JSON has no other keys
+    classes = imported(text, tmp_path, "labels")
+    assert get_args(get_type_hints(classes.ItResult)["label"]) == labels
+    assert classes.It.shape == shape_of(made)
 
 
 def test_optional_inputs_may_be_left_out(tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ async def test_a_tool_of_a_server_that_a_command_starts(
         failed = await call(tools, stdio("fails"), query="abc")
         assert (failed.value, failed.error) == (None, "Error executing tool fails")
         unknown = await call(tools, stdio("nothing"), query="abc")
-        assert "nothing" in unknown.error
+        assert unknown.error.startswith("the MCP server has no tool `nothing`; it has `")
+        assert "`echo`" in unknown.error
         large = await call(tools, stdio("large"), query="abc")
         assert large.error == "its result has 1,000,002 characters, and 100,000 are the most"
         other = await call(tools, stdio("environment"), query="OTHER_KEY")
@@ -109,6 +110,19 @@ async def test_what_a_server_started_ends_with_it(tmp_path: Path) -> None:
         os.kill(int(answer.value), 0)
     with pytest.raises(ProcessLookupError):
         os.kill(int(answer.value), 0)
+
+
+async def test_a_server_that_ends_at_once_has_said_why(tmp_path: Path) -> None:
+    (tmp_path / "ends.py").write_text(
+        "import sys\nprint('x' * 300_000, file=sys.stderr)\nprint('starting', file=sys.stderr)\nimport nowhere_at_all\n"
+    )
+    async with trusting(tmp_path) as tools:
+        ends = tool_of("mcp", command=f"{shlex.quote(sys.executable)} ends.py", tool="echo")
+        answer = await call(tools, ends)
+    assert answer.error == (
+        "the MCP server cannot be reached: Connection closed; the last that it wrote on standard error is "
+        "\"ModuleNotFoundError: No module named 'nowhere_at_all'\""
+    )
 
 
 async def test_what_is_no_server_is_an_answer(tmp_path: Path) -> None:

@@ -209,24 +209,36 @@ async def functions(bench: Bench) -> object:
 
 
 async def tools(bench: Bench) -> object:
-    """A function of the project that a step calls: what it gives, and each way in which it fails."""
+    """A function of the project that a step calls: what it gives, and each way in which it fails. The one call that takes too
+    long is given up soon, beside others that have all the time there is."""
     found: list[object] = []
     for settings in ({}, {"pure": True}, {"retry": 1}):
-        tool = tool_of(
-            inputs=fields(text=STR),
-            function="own:find",
-            file="own.py",
-            timeout=3.0,
-            max_result=400,
-            **settings,
-        )
-        program = pipeline()
-        _, second = program.steps
-        step = ToolStep(name="first", tool="search", arguments={"text": var("text")})
-        assert isinstance(second, CallStep)
-        second = second.model_copy(update={"arguments": {**second.arguments, "gist": var("first")}})
-        program = program.model_copy(update={"steps": (step, second), "tools": {"search": tool}})
-        found.append(await bench.found(bench.on(program), rows(15), on_error="score_zero"))
+
+        def searching(timeout: float, settings: dict[str, Any] = settings) -> Program:
+            tool = tool_of(
+                inputs=fields(text=STR),
+                function="own:find",
+                file="own.py",
+                timeout=timeout,
+                max_result=400,
+                **settings,
+            )
+            program = pipeline()
+            _, second = program.steps
+            step = ToolStep(name="first", tool="search", arguments={"text": var("text")})
+            assert isinstance(second, CallStep)
+            second = second.model_copy(update={"arguments": {**second.arguments, "gist": var("first")}})
+            return bench.on(program.model_copy(update={"steps": (step, second), "tools": {"search": tool}}))
+
+        given = rows(15)
+        slow, others = given[5:6], (*given[:5], *given[6:])
+        async with bench.evaluator(on_error="score_zero") as evaluator:
+            ended = await asyncio.gather(
+                evaluator.evaluate(searching(60.0), others), evaluator.evaluate(searching(0.2), slow)
+            )
+            assert "0.2 s" in repr(ended[1])
+            assert "0.2 s" not in repr(ended[0])
+            found.append([repr(ended).replace(bench.server.url, "the server"), repr(evaluator.spent)])
     return found
 
 

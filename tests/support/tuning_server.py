@@ -14,14 +14,16 @@ from typing import Any
 @dataclass
 class Provider:
     """`looks` is how many looks at a job it takes to succeed. `faults` are used up one by one: a path's beginning, and a status
-    that is answered there, or 0 to close the connection after the request was carried out."""
+    that is answered there, 0 to close the connection after the request was carried out, or a text to answer in its place."""
 
     looks: int = 2
-    faults: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+    faults: list[tuple[str, int | str]] = field(default_factory=list[tuple[str, int | str]])
     ends: str = "succeeded"
     tuned: str = ""
     """What the tuned model is called; unless said, as OpenAI calls one."""
     files: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    names: dict[str, str] = field(default_factory=dict[str, str])
+    """What files were called by who sent them."""
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     asked: list[str] = field(default_factory=list[str])
     keys: set[str] = field(default_factory=set[str])
@@ -84,9 +86,11 @@ def provider(**options: Any) -> Iterator[Provider]:
             return
 
         def answer(self, status: int, body: object) -> None:
-            data = json.dumps(body).encode()
+            self.send(status, "application/json", json.dumps(body).encode())
+
+        def send(self, status: int, kind: str, data: bytes) -> None:
             self.send_response(status)
-            self.send_header("content-type", "application/json")
+            self.send_header("content-type", kind)
             self.send_header("content-length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
@@ -97,18 +101,16 @@ def provider(**options: Any) -> Iterator[Provider]:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             match method, parts:
                 case "POST", ["files"]:
-                    name = f"file-{len(made.files) + 1}"
+                    name = f"file-{len(made.names) + 1}"
+                    made.names[name] = body.partition(b'filename="')[2].partition(b'"')[0].decode()
                     start = body.index(b'{"messages"')
                     made.files[name] = body[start : body.rindex(b"}") + 1]
-                    return 200, {
-                        "id": name,
-                        "object": "file",
-                        "bytes": len(body),
-                        "created_at": 1,
-                        "filename": "rows.jsonl",
-                        "purpose": "fine-tune",
-                        "status": "processed",
-                    }
+                    return 200, self.file(name)
+                case "GET", ["files"]:
+                    return 200, {"object": "list", "data": [*map(self.file, made.files)], "has_more": False}
+                case "DELETE", ["files", name]:
+                    del made.files[name]
+                    return 200, {"id": name, "object": "file", "deleted": True}
                 case "POST", ["fine_tuning", "jobs"]:
                     return 200, made.job(json.loads(body))
                 case "GET", ["fine_tuning", "jobs"]:
@@ -123,17 +125,31 @@ def provider(**options: Any) -> Iterator[Provider]:
                 case _:
                     return 404, {"error": {"message": "no such path"}}
 
+        def file(self, name: str) -> dict[str, object]:
+            return {
+                "id": name,
+                "object": "file",
+                "bytes": len(made.files[name]),
+                "created_at": 1,
+                "filename": made.names[name],
+                "purpose": "fine-tune",
+                "status": "processed",
+            }
+
         def handled(self, method: str) -> None:
             made.asked.append(f"{method} {self.path.partition('?')[0].removeprefix('/v1')}")
             made.keys.add(self.headers.get("authorization") or "")
             fault = next((one for one in made.faults if made.asked[-1].startswith(one[0])), None)
             if fault is not None:
                 made.faults.remove(fault)
-                if fault[1]:
+                if isinstance(fault[1], int) and fault[1]:
                     self.rfile.read(int(self.headers.get("content-length") or 0))
                     self.answer(fault[1], {"error": {"message": "not today", "type": "x", "code": None}})
                     return
             status, body = self.carried_out(method)
+            if fault is not None and isinstance(fault[1], str):
+                self.send(200, "application/json" if fault[1][:1] in "[{" else "text/html", fault[1].encode())
+                return
             if fault is not None:
                 self.close_connection = True
                 self.connection.shutdown(2)
@@ -142,6 +158,9 @@ def provider(**options: Any) -> Iterator[Provider]:
 
         def do_GET(self) -> None:
             self.handled("GET")
+
+        def do_DELETE(self) -> None:
+            self.handled("DELETE")
 
         def do_POST(self) -> None:
             self.handled("POST")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from dspec.grammar.tree import Attribute, Expr, Name, NamedType, Node, Reference
+from dspec.grammar.walk import children
 
 from ...diagnostics import codes
 from ...diagnostics.spelling import MAX_KNOWN, closest
@@ -130,8 +131,40 @@ def unknown(
         )
         return
     known = (*named(kinds, place.scope), *extra)
+    needing = _needing(place, name.text, known)
+    known = tuple(one for one in known if one not in needing)
     if place.scope.nameless.isdisjoint(kinds) or closest(name.text, known):
-        session.report(codes.names.UnknownName(place.at(whole), tuple(kinds), known))
+        session.report(codes.names.UnknownName(place.at(whole), tuple(kinds), known, needing))
+
+
+def _needing(place: Place, text: str, known: Collection[str]) -> tuple[str, ...]:
+    """The declarations of a name like `text` that need what has that name themselves: none of them is what was meant."""
+    found: list[str] = []
+    while near := closest(text, (one for one in known if one not in found)):
+        symbols = [(one, place.scope.symbols.get(one)) for one in near]
+        more = [
+            one
+            for one, symbol in symbols
+            # A record may well hold itself.
+            if symbol is not None
+            and symbol.kind not in ("record", "type")
+            and _says(symbol.declaration, text)
+        ]
+        if not more:
+            break
+        found += more
+    return tuple(found)
+
+
+def _says(declaration: Node, text: str) -> bool:
+    """Whether a name below is this one."""
+    left = [declaration]
+    while left:
+        node = left.pop()
+        if isinstance(node, Name) and node.text == text:
+            return True
+        left += children(node)
+    return False
 
 
 def _unknown_alias(session: Session, place: Place, qualifier: Name, name: Name) -> None:

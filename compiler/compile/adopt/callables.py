@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from dspec.runtime.running.strategies.table import STRATEGIES
 
 from .drafts import SETTINGS, Draft, Unread, documented, literal, plain_name, quoted
-from .kinds import Kinds
+from .kinds import FieldDraft, Kinds
 from .python_source import PythonFile, constant, line_of, text_of
 from .signatures import SignatureDraft, Signatures
 
@@ -193,12 +193,13 @@ class Callables(Struct):
                 if one.annotation is None
                 else self.kinds.field(one.arg, one.annotation, None, node.lineno).type
             )
-            inputs[plain_name(one.arg)] = kind
             try:
-                value = "" if default is None else f" = {literal(constant(self.file, default))}"
+                value = "" if default is None else literal(constant(self.file, default))
             except Unread:
                 raise Unread(f"the default of `{one.arg}` is computed", node.lineno) from None
-            shown.append(f"{plain_name(one.arg)}: {kind}{value}")
+            made = self.kinds.taking_none(FieldDraft(plain_name(one.arg), kind, default=value))
+            inputs[made.name] = made.type
+            shown.append(f"{made.name}: {made.type}{f' = {value}' if value else ''}")
         gives = (
             "any" if node.returns is None else self.kinds.field("it", node.returns, None, node.lineno).type
         )

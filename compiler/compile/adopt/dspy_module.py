@@ -436,8 +436,8 @@ class _Adoption(Struct):
                     default = literal(constant(self.file, defaults[one.arg]))
                 except Unread:
                     self.draft.say(forward.lineno, f"the default of `{one.arg}` is computed: left out")
-                if default == "none" and not kind.endswith("?") and kind != "any":
-                    kind = f"{kind}?"
+                if default == "none":
+                    kind = self.draft.optional(kind)
             found[one.arg] = (kind, default)
         if given.kwarg is not None:
             called = [

@@ -6,6 +6,7 @@ import ast
 import inspect
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dspec.runtime.schema.types import JsonValue
 
@@ -215,7 +216,7 @@ class Kinds(Struct):
                 and isinstance(one.target, ast.Name)
                 and one.target.id != "model_config"
             ):
-                made = self.field(one.target.id, one.annotation, one.value, one.lineno)
+                made = self.taking_none(self.field(one.target.id, one.annotation, one.value, one.lineno))
                 lines.append(made.line("field"))
                 lines += [f"  assert {bound}" for bound in made.bounds]
             elif isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -247,6 +248,10 @@ class Kinds(Struct):
         ):
             return FieldDraft(plain, kind, default=self._default(value, line))
         return self._said(plain, kind, value, line, untyped=untyped)
+
+    def taking_none(self, one: FieldDraft) -> FieldDraft:
+        """A field that may be missing where its default is none: Python lets `text: str = None` pass."""
+        return replace(one, type=self.draft.optional(one.type)) if one.default == "none" else one
 
     def _said(self, name: str, kind: str, value: ast.Call, line: int, *, untyped: bool) -> FieldDraft:
         description, default, bounds = "", "", list[str]()

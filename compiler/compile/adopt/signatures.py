@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from .drafts import Draft, Unread, camel, documented
 from .kinds import FieldDraft, Kinds, parsed_type
@@ -162,15 +163,13 @@ class Signatures(Struct):
         made = self.kinds.field(name, annotation, value, line_of(place))
         if made.default and role in OUTPUTS:
             self.draft.say(line_of(place), f"outputs have no default: that of `{name}` is left out")
-            made = FieldDraft(made.name, made.type, made.description, "", made.bounds)
+            made = replace(made, default="")
         if role in INPUTS:
             if made.bounds:
                 self.draft.say(
                     line_of(place), f"the bounds of the input `{name}` are left out: only outputs are checked"
                 )
-            inputs[made.name] = FieldDraft(
-                made.name, made.type, made.description, made.default, (), made.untyped
-            )
+            inputs[made.name] = self.kinds.taking_none(replace(made, bounds=()))
         else:
             outputs[made.name] = made
 

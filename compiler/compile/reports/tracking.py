@@ -3,7 +3,8 @@
 Where runs go is what MLflow's own variables say (`MLFLOW_TRACKING_URI`, `MLFLOW_EXPERIMENT_NAME` and those of its
 credentials). A run holds names, options and numbers; prompts, rows and answers stand in the artifact's file alone, and keys
 and addresses of models in nothing of it. Only MLflow's client is used, which adds nothing about the machine or its user.
-Whatever goes wrong here is said and changes nothing else: the artifact is written by then.
+A compile that an error ends is a run that failed. Whatever goes wrong here is said and changes nothing else: the artifact is
+written by then.
 """
 
 from __future__ import annotations
@@ -15,18 +16,22 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
+from dspec.runtime.artifact.artifact import StepRecord
 from dspec.runtime.errors import ConfigurationError
+from dspec.runtime.models.calls import Tally
 from dspec.runtime.schema.types import JsonValue
 
-from ..pipeline import Compiled
+from ..pipeline import Compiled, Job
+from ..prepared import Prepared
+from ..provenance import models_of, recipe, step_record, toolchain
 
 EXPERIMENT = "dspec"
 """Where runs go if `MLFLOW_EXPERIMENT_NAME` names no other experiment."""
@@ -54,6 +59,7 @@ class TrackedRun(Struct, frozen=True):
     metrics: list[tuple[str, float, int]]
     tags: dict[str, str]
     artifact: Path | None
+    status: Literal["FINISHED", "FAILED"] = "FINISHED"
 
 
 def tracked(result: Compiled, file: str, *, train: int, val: int) -> TrackedRun:
@@ -61,25 +67,65 @@ def tracked(result: Compiled, file: str, *, train: int, val: int) -> TrackedRun:
     built = result.built
     provenance = built.artifact.provenance
     metric = next((score.metric for score in built.artifact.scores.values()), "")
+    params = _params(
+        provenance.seeds.get("optimize"),
+        (train, val),
+        built.plan.scoring,
+        metric,
+        provenance.models,
+        provenance.steps,
+    )
+    tags = _tags(result.job.name, file, provenance.source, built.status)
+    return TrackedRun(result.job.name, params, list(_metrics(result)), tags, result.kept.place)
+
+
+def failed(prepared: Prepared, job: Job, error: Exception, tally: Tally, file: str) -> TrackedRun:
+    """The run of a compile that an error has ended: what it was made from, and how many calls it had made."""
+    resolved = prepared.resolved(job.name)
+    told = recipe(resolved)
+    params = _params(
+        told["seeds"]["optimize"],
+        (len(resolved.train), len(resolved.val)),
+        job.plan.scoring,
+        resolved.metric.name,
+        models_of(prepared.project, resolved, resolved.student),
+        [step_record(step) for step in resolved.optimize.steps],
+    )
+    # What an error says may quote an answer.
+    tags = _tags(job.name, file, told["source"], "failed") | {"dspec.error": type(error).__name__}
+    return TrackedRun(job.name, params, [("calls/made", tally.calls, 0)], tags, None, "FAILED")
+
+
+def _params(
+    seed: int | None,
+    rows: tuple[int, int],
+    scoring: str,
+    metric: str,
+    models: Mapping[str, str],
+    steps: Sequence[StepRecord],
+) -> dict[str, str]:
     params: dict[str, str] = {
-        "seed": _text(provenance.seeds.get("optimize")),
-        "rows/train": str(train),
-        "rows/val": str(val),
-        "scoring": built.plan.scoring,
+        "seed": _text(seed),
+        "rows/train": str(rows[0]),
+        "rows/val": str(rows[1]),
+        "scoring": scoring,
         **({"metric": metric} if metric else {}),
-        **{f"model/{name}": _text(model) for name, model in provenance.models.items()},
+        **{f"model/{name}": _text(model) for name, model in models.items()},
     }
-    for step in provenance.steps:
+    for step in steps:
         params[f"step/{step.name}/optimizer"] = step.optimizer
         params |= {f"step/{step.name}/{option}": _text(value) for option, value in step.options.items()}
-    tags = {
-        "dspec.block": result.job.name,
+    return params
+
+
+def _tags(block: str, file: str, source: str, status: str) -> dict[str, str]:
+    return {
+        "dspec.block": block,
         "dspec.file": file,
-        "dspec.source_sha256": provenance.source,
-        "dspec.version": provenance.toolchain,
-        "dspec.status": built.status,
+        "dspec.source_sha256": source,
+        "dspec.version": toolchain(),
+        "dspec.status": status,
     }
-    return TrackedRun(result.job.name, params, list(_metrics(result)), tags, result.kept.place)
 
 
 def _metrics(result: Compiled) -> Iterator[tuple[str, float, int]]:
@@ -153,7 +199,7 @@ def _log(client: Any, experiment: str, run: TrackedRun) -> str:
             client.log_artifact(begun, str(run.artifact))
         except Exception as error:  # noqa: BLE001  files lie in another store, with libraries of its own
             without = f", without the artifact's file: {_told(error)}"
-    client.set_terminated(begun)
+    client.set_terminated(begun, run.status)
     return f"MLflow: {run.name} is run {begun}{without}"
 
 

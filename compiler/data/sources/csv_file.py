@@ -64,6 +64,12 @@ def _csv_records(reader: Iterator[list[str]], name: str) -> Iterator[tuple[int, 
 
 
 def _broken(name: str, line: int, error: csv.Error) -> DataError:
+    if "new-line character" in str(error):
+        return unreadable(
+            f"`{name}` cannot be read as csv: the row that starts on line {line} has a carriage return (\\r) inside, "
+            "which ended lines on old Macs",
+            "save the file with line ends of \\n or \\r\\n; a cell that holds a carriage return is put in quotes",
+        )
     return unreadable(
         f"`{name}` cannot be read as csv: the row that starts on line {line}: {error}",
         'a cell that holds quotes is written "like ""this"" one"',

@@ -34,6 +34,20 @@ def needed(function: Function) -> list[str]:
     return names + [each.arg for each, default in pairs if default is None]
 
 
+def takes_none(function: Function, name: str) -> bool:
+    """Whether a parameter's default is None: Python lets `most: int = None` pass."""
+    arguments = function.args
+    taken = [*arguments.posonlyargs, *arguments.args]
+    pairs = [
+        *zip(reversed(taken), reversed(arguments.defaults), strict=False),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    return any(
+        each.arg == name and isinstance(default, ast.Constant) and default.value is None
+        for each, default in pairs
+    )
+
+
 class Module(Struct, frozen=True, eq=False):
     """A Python file of the project. `functions` are those at its top level; `names` all it binds there, and `classes` those of
     them that are classes of their own, and make objects that no other language knows.

@@ -243,6 +243,8 @@ def _separators(stop: Stop) -> Habit:
             return f"a field starts with {FIELDS[keyword]}, as in `{role} {previous}: …`", ()
         return "values are given with `=`", (replace(here, " =", guess=True),)
     if found == "," and "a new line" in wanted:
+        if said := _more_types(stop):
+            return said
         return "items are divided by a new line or `;`", (replace(here, ";", guess=True),)
     if previous in ("field", "input", "output") and {")", ":"} <= wanted:
         return "what belongs to a declaration stands in braces: `{ … }`", ()
@@ -250,6 +252,36 @@ def _separators(stop: Stop) -> Habit:
         gap = here.near(word.end, here.start) if word else None
         return "a type comes after a colon", (Fix("Insert `:`", (Edit(gap, ": "),), "maybe"),) if gap else ()
     return NONE
+
+
+_MEMBER = r'(?:"(?:[^"\\\n]|\\.)*"|-?\d+|[A-Z]\w*)'
+"""What a union may list."""
+_ONE_MORE = re.compile(rf"[:=|]\s*{_MEMBER}\s*\Z")
+_ONE_MEANT = re.compile(rf"[:=|]\s*{_MEMBER}\s+{_MEMBER}\s*\Z")
+
+
+def _more_types(stop: Stop) -> Habit | None:
+    """What a comma behind a type means, where another one follows it."""
+    here, fields = stop.here, stop.keyword in FIELDS
+    if not fields and stop.keyword != "type":
+        return None
+    before, after = (
+        here.source.text[max(0, here.start - 400) : here.start],
+        here.source.text[here.end : here.end + 400],
+    )
+    member = re.match(rf"\s*{_MEMBER}(?![ \t]*[=:\w])", after)
+    if member and (_ONE_MORE.search(before) or (not fields and _ONE_MEANT.search(before))):
+        return 'one of several values is written `"a" | "b"`', (replace(here, " |", guess=True),)
+    if (
+        fields
+        and re.search(r":\s*[a-z]\w*\??\s*\Z", before)
+        and re.match(r"\s*[a-z]\w*\??\s*(?:[};\n]|\Z)", after)
+    ):
+        return (
+            "a value has one type; for one that may be missing write `T?`, and for values of several shapes a record each",
+            (),
+        )
+    return None
 
 
 def _types(stop: Stop) -> Habit:

@@ -26,20 +26,23 @@ DS0201 = Code(
 
 
 class UnknownName(Finding, frozen=True):
-    """No declaration of these `kinds` has the name; `known` are the names that would do."""
+    """No declaration of these `kinds` has the name; `known` are the names that would do, and `needing` those of declarations
+    that need it themselves."""
 
     code = DS0201
     kinds: tuple[str, ...]
     known: tuple[str, ...]
+    needing: tuple[str, ...] = ()
 
     def told(self) -> Diagnostic:
         name, wanted = self.where.text, nouns(self.kinds)
         near = closest(name, self.known)
-        there = (
-            f"{plural(len(self.known), 'name')} would fit here: {listed(self.known)}"
-            if self.known
-            else f"this file declares no {wanted}"
-        )
+        if self.known:
+            there = f"{plural(len(self.known), 'name')} would fit here: {listed(self.known)}"
+        elif self.needing:
+            there = f"declare it: {listed(self.needing)} need{'s' * (len(self.needing) == 1)} it, too"
+        else:
+            there = f"this file declares no {wanted}"
         return self.says(
             f"there is no {wanted} named `{name}`{did_you_mean(near)}",
             "not declared",

@@ -2,8 +2,10 @@
 
 What was sent is written down before the next thing is done: the file's name before the job is asked for, the job's before it is
 waited for. Where a process was killed between asking for a job and hearing of it, the provider's list of jobs has one with
-our file. So nothing is trained twice. A provider that does not answer while it trains is asked again, ever later;
-after `PATIENCE` in a row the compile ends, and the next one finds the job.
+our file. So nothing is trained twice. Nor are rows sent twice where the provider lists a file of our name after an upload
+whose answer was lost. A provider that does not answer while it trains is asked again, ever later; after `patience` in a row
+the compile ends, and the next one finds the job. One that answers what says nothing is sent rows, or asked for a job, `_TRIES`
+times.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ _FAILED = {"failed", "error", "expired"}
 _OVER = {"succeeded", "completed"}
 _ENDED = {"cancelled", "canceled"}
 _NOT_FOUND = 404
+_TRIES = 3
+"""How often something is sent whose answers cannot be read: each may leave something at the provider."""
 
 
 class HostedTrainer:
@@ -50,7 +54,7 @@ class HostedTrainer:
     async def train(self, task: TrainingTask) -> Trained:
         calls, job = _Calls(task.lm), task.job
         if not job.file:
-            job.file = await self._patiently(task, lambda: calls.upload(task), "takes the rows")
+            job.file = await self._uploaded(task, calls)
             task.save()
         if not job.id:
             job.id = await self._submitted(task, calls)
@@ -71,9 +75,31 @@ class HostedTrainer:
         job.model = tuned
         return Trained(job.model, None, job)
 
+    async def _uploaded(self, task: TrainingTask, calls: _Calls) -> str:
+        """The file's name. One that may have arrived already is looked for before the rows are sent again."""
+        began, wait, unread = time.monotonic(), min(1.0, self.every), 0
+        while True:
+            try:
+                return await calls.upload(task)
+            except Refused as error:
+                raise _failed(task, error.message) from error
+            except ProviderError as error:
+                unread += isinstance(error, _Unread)
+                if not error.retryable or unread == _TRIES or time.monotonic() - began > self.patience:
+                    left = f"; the provider may have files `{calls.file_name(task)}` that nothing uses"
+                    _add_help(error, f"the training goes on from here{left if unread else ''}")
+                    raise
+            await self._pause(task, wait, "nobody takes the rows")
+            wait = min(2 * wait, 60.0)
+            with suppress(ProviderError):  # some providers list no files
+                if found := await calls.find_files(task):
+                    for one in found[1:]:
+                        await calls.remove(one)
+                    return found[0]
+
     async def _submitted(self, task: TrainingTask, calls: _Calls) -> str:
         """The job's name. One that may have been taken already is looked for before another one is asked for."""
-        job, began = task.job, time.monotonic()
+        job, began, unread = task.job, time.monotonic(), 0
         while True:
             if job.state == "submitted":
                 found = await self._patiently(task, lambda: calls.find(job.file), "lists its jobs")
@@ -86,8 +112,10 @@ class HostedTrainer:
             except Refused as error:
                 raise _failed(task, error.message) from error
             except ProviderError as error:
-                if not error.retryable or time.monotonic() - began > self.patience:
-                    _add_help(error, "the training goes on from here")
+                unread += isinstance(error, _Unread)
+                if not error.retryable or unread == _TRIES or time.monotonic() - began > self.patience:
+                    left = f"; the provider may have jobs of the file `{job.file}`"
+                    _add_help(error, f"the training goes on from here{left if unread else ''}")
                     raise
             await self._pause(task, self.every)
 
@@ -198,6 +226,10 @@ class _Gone(Refused):
     """The provider does not know what it was asked about."""
 
 
+class _Unread(Unavailable):
+    """The provider has answered, and nobody can read it: what it was asked for may have been done."""
+
+
 class _Calls:
     """The provider's calls, each tried once, with its failures as ours."""
 
@@ -224,6 +256,13 @@ class _Calls:
     async def _asked(self, call: Awaitable[Any]) -> dict[str, Any]:
         try:
             answer = await call
+        except (
+            ValueError,
+            TypeError,
+            AttributeError,
+            LookupError,
+        ):  # LiteLLM's own, of an answer that it expects otherwise
+            raise _Unread("the provider's answer cannot be read") from None
         except Exception as error:  # noqa: BLE001  LiteLLM lets through what its providers' libraries raise
             failed = provider_failure(error, self._endpoint)
             if isinstance(failed, Refused) and getattr(error, "status_code", None) == _NOT_FOUND:
@@ -231,14 +270,31 @@ class _Calls:
             raise failed from None
         plain: object = answer.model_dump() if hasattr(answer, "model_dump") else answer
         if not isinstance(plain, dict):
-            raise Unavailable("the provider's answer cannot be read")
+            raise _Unread("the provider's answer cannot be read")
         return cast("dict[str, Any]", plain)
 
     async def upload(self, task: TrainingTask) -> str:
-        data = task.rows.read_bytes()
-        file = (f"{task.job.key[:16]}.jsonl", data)
+        file = (self.file_name(task), task.rows.read_bytes())
         call = self._litellm.acreate_file(file=file, purpose="fine-tune", **self._options())
         return _identifier(await self._asked(call))
+
+    def file_name(self, task: TrainingTask) -> str:
+        return f"{task.job.key[:16]}.jsonl"
+
+    async def find_files(self, task: TrainingTask) -> list[str]:
+        """The files of the task's rows that the provider lists."""
+        listed = await self._listed(self._litellm.afile_list(purpose="fine-tune", **self._options()))
+        return [_identifier(one) for one in listed if one.get("filename") == self.file_name(task)]
+
+    async def remove(self, file: str) -> None:
+        await self._asked(self._litellm.afile_delete(file_id=file, **self._options()))
+
+    async def _listed(self, call: Awaitable[Any]) -> list[dict[str, Any]]:
+        found: object = (await self._asked(call)).get("data")
+        if not isinstance(found, list):
+            raise _Unread("the provider's answer is no list")
+        every = cast("list[object]", found)
+        return [cast("dict[str, Any]", one) for one in every if isinstance(one, dict)]
 
     async def create(self, task: TrainingTask) -> str:
         _, name = split_model(self._lm.model)
@@ -260,12 +316,9 @@ class _Calls:
 
     async def find(self, file: str) -> str:
         """The job that has this file, if the provider lists one."""
-        answer = await self._asked(self._litellm.alist_fine_tuning_jobs(limit=100, **self._options()))
-        for one in cast("list[object]", answer.get("data") or []):
-            known = cast("dict[str, object]", one) if isinstance(one, dict) else {}
-            if known.get("training_file") == file and isinstance(known.get("id"), str):
-                return str(known["id"])
-        return ""
+        listed = await self._listed(self._litellm.alist_fine_tuning_jobs(limit=100, **self._options()))
+        found = (one.get("id") for one in listed if one.get("training_file") == file)
+        return next((one for one in found if isinstance(one, str)), "")
 
     async def look(self, job: str) -> dict[str, Any]:
         call = self._litellm.aretrieve_fine_tuning_job(fine_tuning_job_id=job, **self._options())
@@ -278,5 +331,5 @@ class _Calls:
 def _identifier(answer: dict[str, Any]) -> str:
     found = answer.get("id")
     if not isinstance(found, str) or not found or len(found) > 300 or not found.isprintable():
-        raise Unavailable("the provider's answer has no identifier")
+        raise _Unread("the provider's answer has no identifier")
     return found

@@ -97,7 +97,10 @@ async def opened(job: BulkJob, *, anew: bool) -> AsyncGenerator[RowJournal]:
         folder.mkdir(exist_ok=True)
         (folder / ".gitignore").write_text("*\n", encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"{folder} cannot be used: {error.strerror or error}") from error
+        raise ConfigurationError(
+            f"{folder} cannot be used: {error.strerror or error}",
+            help="make room and make it writable, then run the same command again: it goes on",
+        ) from error
 
     def busy(holder: str) -> None:
         raise ConfigurationError(f"{holder} is at work on {job.out}", help="wait until it is done")
@@ -112,7 +115,8 @@ async def opened(job: BulkJob, *, anew: bool) -> AsyncGenerator[RowJournal]:
             )
         if anew or known is None:
             job.journal.unlink(missing_ok=True)
-        write_whole(folder / _ABOUT, json.dumps(about, indent=2).encode() + b"\n")
+        if known != about:
+            write_whole(folder / _ABOUT, json.dumps(about, indent=2).encode() + b"\n")
         with RowJournal(job.journal) as journal:
             yield journal
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 from ...schema.types import JsonValue
 from ...values import tags
 from ...values.markers import written
+from .agents import observed
 from .case import Answerer, Choice, Lesson, Reply, make_case, with_earlier
 from .prompt import COMPLETED, Brief, Question, as_text
 from .readings import read_value
@@ -42,7 +43,7 @@ class Learner(Struct, frozen=True):
         values: dict[str, JsonValue] = {}
         cues: list[str] = []
         confidence: float | None = None
-        case = make_case(question.inputs, {}, MAX_QUESTION)
+        case = make_case(observed(question.inputs), {}, MAX_QUESTION)
         for field, answerer in self.order:
             reply = answerer.answer(with_earlier(case, values, confidence))
             rejected = _rejected(field, question)
@@ -64,7 +65,7 @@ class Learner(Struct, frozen=True):
 def learn(brief: Brief) -> Learner:
     """Learn every output from the brief's examples."""
     limit = max(64, MAX_LEARNED // max(1, len(brief.examples) * max(1, len(brief.inputs))))
-    cases = [make_case(example.inputs, {}, min(limit, MAX_QUESTION)) for example in brief.examples]
+    cases = [make_case(observed(one.inputs), {}, min(limit, MAX_QUESTION)) for one in brief.examples]
     known: list[dict[str, JsonValue]] = [{} for _ in cases]
     decided = [field for field in brief.outputs if not is_reasoning(field)] or list(brief.outputs)
     waiting = [field for field in decided if is_confidence(field)]

@@ -13,7 +13,7 @@ _CONFIDENCE = re.compile(r"confidence|probability|certainty|likelihood", re.IGNO
 
 
 def is_reasoning(field: PromptField) -> bool:
-    return field.shape.kind == "text" and field.name.lower() in _REASONING
+    return field.shape.kind == "text" and field.name.lower().removeprefix("next_") in _REASONING
 
 
 def is_confidence(field: PromptField) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from ...schema.types import JsonValue
+from .agents import FINISH, teach_arguments, teach_tool, tools_of
 from .case import Answerer, Case, Choice, Lesson, Lessons, Reply
 from .compound import (
     teach_any,
@@ -34,6 +35,10 @@ def teach(field: PromptField, lessons: Lessons, task: str) -> Answerer:
     """An answerer for one output, learned from its lessons and from what the task says."""
     shape = field.shape
     match shape.kind:
+        case "label" if FINISH in shape.labels and (tools := tools_of(task)):
+            return teach_tool(tools)
+        case "dict" if tools := tools_of(task):
+            return teach_arguments(tools, teach)
         case "label" if shape.labels:
             return _among(
                 shape.labels, PromptField(field.name, shape, f"{field.note}\n{shape.said}"), lessons, task

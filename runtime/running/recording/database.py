@@ -134,7 +134,7 @@ def unusable(path: Path, error: Exception) -> ConfigurationError:
         case "damaged":
             advice = f"move {path.name} and its {WAL} and -shm files away, or record to another file"
         case "full":
-            advice = "make room on the disk"
+            advice = "make room on the disk, within quotas and limits"
         case "locked":
             advice = "another process holds it; wait for it, or record to another file"
         case "other":

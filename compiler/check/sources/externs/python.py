@@ -11,7 +11,7 @@ from dspec.runtime.schema.types import BOOL, STR, DictOf, ListOf, OneOf, Optiona
 
 from ....data.sources.base import SourceParameter
 from ....data.sources.python_function import find_function
-from ....data.sources.python_module import Function, Module, needed
+from ....data.sources.python_module import Function, Module, needed, takes_none
 from ....diagnostics import codes
 from ...session import Place, Session
 from ...types.annotations import type_of
@@ -68,6 +68,8 @@ def _compare(session: Session, place: Place, written: ExternCall, module: Module
             misspelt.update(unknown.near)
             continue
         kind = type_of(parameter.annotation)
+        if takes_none(function, name) and kind != ANY:
+            kind = kind if isinstance(kind, OptionalOf) else OptionalOf(item=kind)
         if not (assignable(member.type, kind) or assignable(_sent(member.type), kind)):
             # What a metric's parameter says is whose rows or runs it gets, and no type.
             types = () if symbol.kind == "metric" else place.declaration.parameters or ()
