@@ -1,7 +1,7 @@
 """Every search optimizer as it comes beside DSPy's schedule: test score and model calls, all of them counted.
 
     python bench/optimizers.py [--seeds 10] [--kinds tuned|held-out] [--only COPRO] [--sample 2] [--json FILE]
-    python bench/optimizers.py --auto [--seeds 4]
+    python bench/optimizers.py --auto [--seeds 4] [--max-calls 800]
     python bench/optimizers.py --record          writes what DSPy's schedule gives, hours of work, for all the others
 
 Offline: the model is simulated (`simulated/model.py`), so that a program's true score is computed and not sampled. What the
@@ -54,7 +54,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
     "KNNFewShot": (("KNNFewShot", {}),),
 }
 AUTO = "Auto"
-AUTO_STEPS: tuple[Step, ...] = (("Auto", {}),)
+AUTO_STEPS: list[Step] = [("Auto", {})]
 HEADROOM = 6.0
 WITHOUT_COMPAT = ("SIMBA", "InferRules", "GEPA")
 RECORD = Path(__file__).parent / "simulated" / "dspy.json"
@@ -152,6 +152,11 @@ async def compiled(name: str, kind: str, seed: int, compat: bool) -> Outcome:
         corrected,
         start_seen,
     )
+
+
+def bounded(max_calls: int | None) -> None:
+    """Says to this process how many calls `Auto` may take."""
+    AUTO_STEPS[:] = [("Auto", {} if max_calls is None else {"max_calls": max_calls})]
 
 
 def one(job: tuple[str, str, int, bool]) -> Outcome:
@@ -349,6 +354,7 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help="record what DSPy's schedule gives")
     parser.add_argument("--json", type=Path, default=None, help="also write every outcome there")
     parser.add_argument("--auto", action="store_true", help="Auto beside DSPy's best optimizer of each kind")
+    parser.add_argument("--max-calls", type=int, default=None, help="what Auto may take at most")
     flags = parser.parse_args()
     halves = {"tuned": TUNED, "held-out": HELD_OUT}
     kinds = [kind for kind in halves.get(flags.kinds, KINDS) if flags.kind in kind]
@@ -358,7 +364,7 @@ def main() -> None:
         steps = [name for name in STEPS if flags.only in name]
         return [(name, kind, seed, compat) for name in steps for kind in kinds for seed in range(seeds)]
 
-    with ProcessPoolExecutor(flags.jobs) as pool:
+    with ProcessPoolExecutor(flags.jobs, initializer=bounded, initargs=(flags.max_calls,)) as pool:
         asked = jobs(flags.seeds, flags.record)
         if flags.auto:
             asked = [

@@ -8,7 +8,7 @@ hoped of the next one, is without the luck of having been chosen (`evaluate.winn
 
 The first rounds are those of what is cheap and of what most tasks gain by. Which family has the next one is decided by what it
 may gain for each call: by what its last round gained, and before that by a guess. A round without a gain makes all others less
-hopeful, and so does a search whether it gained or not, since searches find much the same. It ends when nothing is likely to pay.
+hopeful, and so does a search that gained, since searches find much the same. It ends when nothing is likely to pay.
 Where `max_calls` pays for less, a round of contrasts has fewer batches, or nobody is asked to make demos.
 
 A vote of the best, where more calls an answer are allowed, is self-consistency (Wang et al., 2022, arXiv:2203.11171) of
@@ -66,7 +66,7 @@ BLOCK = 30
 BELIEF = 0.8
 """How much a family's last round says of its next one; the rest is what was hoped before."""
 DOUBT = 0.75
-"""What is left of the others' hope after a cheap round without a gain."""
+"""What is left of the others' hope after a round without a gain: what one kind of search cannot find, another may."""
 LEAST = 0.03
 """A round that is not hoped to gain more than this, in 0..1, is not begun."""
 LITTLE = 0.02
@@ -312,10 +312,10 @@ class _Search:
 
     def _learn(self, family: Family, gained: float) -> None:
         for other in self.hope.keys() - {family.name}:
-            if family.searches:
-                self.hope[other] *= SEARCHED**family.size
-            elif gained < LITTLE:
+            if gained < LITTLE:
                 self.hope[other] *= DOUBT
+            elif family.searches:
+                self.hope[other] *= SEARCHED**family.size
         own = self.hope[family.name]
         self.hope[family.name] = (1 - BELIEF) * own + BELIEF * max(0.0, gained)
 

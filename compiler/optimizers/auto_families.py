@@ -36,8 +36,8 @@ BATCHES = 6
 NEIGHBOURS = 8
 """Rows that are shown: the same to every input, and those nearest to it."""
 SEARCHED = 0.4
-"""What is left of the hope in others after a whole round of a search: most of what one finds, the others need not find, and
-what one does not, they hardly will."""
+"""What is left of the hope in others after a whole round of a search that gained: most of what one finds, the others need not
+find."""
 CHEAP_SHARE = 0.5
 """What the race of what is cheap may cost, as a share of scoring each on every row."""
 
