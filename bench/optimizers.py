@@ -316,12 +316,14 @@ def auto_table(found: Sequence[Outcome], known: dict[tuple[str, str, int], Outco
         )
     whole = Pairs([one for one, _ in pairs], [one for _, one in pairs])
     gap, error = _mean(whole.differences)
-    return [
-        *lines,
-        f"| **all** | {len(pairs)} | | | | | | {gap:+.2f} ± {error:.2f} | | {whole.share:.0%} |",
-        "",
-        f"Mean of the {len(rooms)} kinds whose headroom exceeds {HEADROOM:g} points: {statistics.fmean(rooms):+.2f}.",
-    ]
+    lines.append(f"| **all** | {len(pairs)} | | | | | | {gap:+.2f} ± {error:.2f} | | {whole.share:.0%} |")
+    if rooms:
+        mean = statistics.fmean(rooms)
+        lines += [
+            "",
+            f"Mean of the {len(rooms)} kinds whose headroom exceeds {HEADROOM:g} points: {mean:+.2f}.",
+        ]
+    return lines
 
 
 def _mean(values: Sequence[float]) -> tuple[float, float]:
