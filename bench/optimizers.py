@@ -1,7 +1,7 @@
 """Every search optimizer as it comes beside DSPy's schedule: test score and model calls, all of them counted.
 
     python bench/optimizers.py [--seeds 10] [--kinds tuned|held-out] [--only COPRO] [--sample 2] [--json FILE]
-    python bench/optimizers.py --auto [--seeds 4]
+    python bench/optimizers.py --auto [--seeds 4] [--max-calls 800]
     python bench/optimizers.py --sizes [--only COPRO]       by rows of val, beside DSPy's schedule run anew
     python bench/optimizers.py --record          writes what DSPy's schedule gives, hours of work, for all the others
 
@@ -55,7 +55,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
     "KNNFewShot": (("KNNFewShot", {}),),
 }
 AUTO = "Auto"
-AUTO_STEPS: tuple[Step, ...] = (("Auto", {}),)
+AUTO_STEPS: list[Step] = [("Auto", {})]
 HEADROOM = 6.0
 WITHOUT_COMPAT = ("SIMBA", "InferRules", "GEPA")
 RECORD = Path(__file__).parent / "simulated" / "dspy.json"
@@ -153,6 +153,11 @@ async def compiled(name: str, kind: str, seed: int, compat: bool) -> Outcome:
         corrected,
         start_seen,
     )
+
+
+def bounded(max_calls: int | None) -> None:
+    """Says to this process how many calls `Auto` may take."""
+    AUTO_STEPS[:] = [("Auto", {} if max_calls is None else {"max_calls": max_calls})]
 
 
 def one(job: tuple[str, str, int, bool]) -> Outcome:
@@ -312,12 +317,14 @@ def auto_table(found: Sequence[Outcome], known: dict[tuple[str, str, int], Outco
         )
     whole = Pairs([one for one, _ in pairs], [one for _, one in pairs])
     gap, error = _mean(whole.differences)
-    return [
-        *lines,
-        f"| **all** | {len(pairs)} | | | | | | {gap:+.2f} ± {error:.2f} | | {whole.share:.0%} |",
-        "",
-        f"Mean of the {len(rooms)} kinds whose headroom exceeds {HEADROOM:g} points: {statistics.fmean(rooms):+.2f}.",
-    ]
+    lines.append(f"| **all** | {len(pairs)} | | | | | | {gap:+.2f} ± {error:.2f} | | {whole.share:.0%} |")
+    if rooms:
+        mean = statistics.fmean(rooms)
+        lines += [
+            "",
+            f"Mean of the {len(rooms)} kinds whose headroom exceeds {HEADROOM:g} points: {mean:+.2f}.",
+        ]
+    return lines
 
 
 def _mean(values: Sequence[float]) -> tuple[float, float]:
@@ -364,6 +371,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None, help="also write every outcome there")
     parser.add_argument("--sizes", action="store_true", help="plain tasks by rows of val")
     parser.add_argument("--auto", action="store_true", help="Auto beside DSPy's best optimizer of each kind")
+    parser.add_argument("--max-calls", type=int, default=None, help="what Auto may take at most")
     flags = parser.parse_args()
     halves = {"tuned": TUNED, "held-out": HELD_OUT}
     kinds = [kind for kind in halves.get(flags.kinds, KINDS) if flags.kind in kind]
@@ -376,7 +384,7 @@ def main() -> None:
     if flags.sizes:
         print("\n".join(by_size(flags.only, flags.seeds, flags.jobs)))
         return
-    with ProcessPoolExecutor(flags.jobs) as pool:
+    with ProcessPoolExecutor(flags.jobs, initializer=bounded, initargs=(flags.max_calls,)) as pool:
         asked = jobs(flags.seeds, flags.record)
         if flags.auto:
             asked = [

@@ -9,6 +9,7 @@ hoped of the next one, is without the luck of having been chosen (`evaluate.winn
 The first rounds are those of what is cheap and of what most tasks gain by. Which family has the next one is decided by what it
 may gain for each call: by what its last round gained, and before that by a guess. A round without a gain makes all others less
 hopeful, and so does a search that gained, since searches find much the same. It ends when nothing is likely to pay.
+Where `max_calls` pays for less, a round of contrasts has fewer batches, or nobody is asked to make demos.
 
 A vote of the best, where more calls an answer are allowed, is self-consistency (Wang et al., 2022, arXiv:2203.11171) of
 several programs.
@@ -41,9 +42,9 @@ from .auto_families import (
     FAMILIES,
     FEW,
     FIRST,
+    SEARCHED,
     Family,
     all_rounds,
-    allowed,
     cheap_race,
     compared,
     part_of,
@@ -65,24 +66,15 @@ BLOCK = 30
 BELIEF = 0.8
 """How much a family's last round says of its next one; the rest is what was hoped before."""
 DOUBT = 0.75
-"""What is left of the others' hope after a round without a gain."""
-FOUND = 0.4
-"""What is left of it after a search that gained: most of what one finds, the others need not find."""
+"""What is left of the others' hope after a round without a gain: what one kind of search cannot find, another may."""
 LEAST = 0.03
 """A round that is not hoped to gain more than this, in 0..1, is not begun."""
 LITTLE = 0.02
 """A round that gains less, in 0..1, gains nothing."""
 PATIENCE = 3
 """Rounds without a gain, one after the other, after which it ends."""
-UNLABELLED = 1
-"""Rounds of a search where no row of train has a label."""
 VOTERS = 3
 """Programs from which on a majority means anything."""
-
-
-def _price(calls: Calls) -> int:
-    """What a round is likely to take: a teacher seldom has to try every row."""
-    return calls.task.most + calls.teacher.most // 2 + calls.prompt.most
 
 
 def _voters(options: Options, calls_of_one: int) -> int:
@@ -94,23 +86,22 @@ def _voters(options: Options, calls_of_one: int) -> int:
 def _calls(options: Options, facts: Facts) -> Calls:
     start = 0 if facts.student_scored else compared(facts).val * facts.calls_per_run
     total = Calls(Range(start, start))
-    for family, rounds in all_rounds(options, compared(facts)):
+    for family in all_rounds(options, compared(facts)):
         one = round_calls(family, compared(facts))
-        for _ in range(rounds):
-            total = Calls(total.task + one.task, total.teacher + one.teacher, total.prompt + one.prompt)
+        total = Calls(total.task + one.task, total.teacher + one.teacher, total.prompt + one.prompt)
     return total
 
 
-def _parts(options: Options, facts: Facts) -> Iterator[tuple[Spec, Options, int]]:
-    """The optimizers that may run, their options, and how often they may."""
-    for family, rounds in all_rounds(options, compared(facts)):
+def _parts(options: Options, facts: Facts) -> Iterator[tuple[Spec, Options]]:
+    """The optimizers that may run, as often as they may, with their options."""
+    for family in all_rounds(options, compared(facts)):
         for part in family.parts:
-            yield part.spec, part.given(facts.train), rounds
+            yield part.spec, part.given(facts.train)
 
 
 def _shows(options: Options, facts: Facts) -> Shows:
     """Demos of one optimizer at a time: each replaces those that there are, or keeps them."""
-    found = [spec.shows(own, facts) for spec, own, _ in _parts(options, facts)]
+    found = [spec.shows(own, facts) for spec, own in _parts(options, facts)]
     return Shows(
         most=max((one.most for one in found), default=0),
         made=max((one.made for one in found), default=0),
@@ -119,12 +110,12 @@ def _shows(options: Options, facts: Facts) -> Shows:
 
 
 def _writes(options: Options, facts: Facts) -> Writes:
-    found = [(spec.writes(own, facts), rounds) for spec, own, rounds in _parts(options, facts)]
-    kept = sum(one.kept * rounds for one, rounds in found)
+    found = [spec.writes(own, facts) for spec, own in _parts(options, facts)]
+    kept = sum(one.kept for one in found)
     return Writes(
         kept=kept,
-        shown=max((one.shown for one, _ in found), default=0) + kept * facts.predictors,
-        runs=max((one.runs for one, _ in found), default=0),
+        shown=max((one.shown for one in found), default=0) + kept * facts.predictors,
+        runs=max((one.runs for one in found), default=0),
     )
 
 
@@ -167,7 +158,8 @@ SPEC = Spec(
             "max_calls",
             "int",
             None,
-            "Model calls of the step at most: rounds that this could not pay for are left out. `none`: all that there may be.",
+            "Model calls of the step at most: a round of contrasts is as long as this pays for, and other rounds that it could "
+            "not pay for are left out. `none`: all that there may be.",
             minimum=1,
             optional=True,
         ),
@@ -245,9 +237,8 @@ class _Search:
             teachers=len(teachers),
         )
         scored = replace(self.facts, student_scored=context.start_scored is not None)
-        self.left = allowed(options, scored)
+        self.left = all_rounds(options, scored)
         self.hope = {family.name: family.hoped for family in FAMILIES}
-        self.price = {family.name: max(1, _price(round_calls(family, self.facts))) for family in FAMILIES}
         self._limit()
 
     def _limit(self) -> None:
@@ -260,9 +251,8 @@ class _Search:
         labelled = any(labels_for(one, context.train[:1000]) for one in tunable(self.best.program).values())
         if labelled:
             return
-        without = [family.name for family in FAMILIES if family.needs_labels and self.left[family.name]]
-        for family in FAMILIES:
-            self.left[family.name] = 0 if family.needs_labels else min(UNLABELLED, self.left[family.name])
+        without = dict.fromkeys(family.name for family in self.left if family.needs_labels)
+        self.left = [family for family in self.left if not family.needs_labels]
         if without:
             self.notes.append(f"no row of train has a label: {' and '.join(without)} are left out")
 
@@ -273,7 +263,7 @@ class _Search:
             family = self._next()
             if family is None:
                 return None
-            self.left[family.name] -= 1
+            self.left.remove(family)
             spent = self.context.evaluator.spent.total
             try:
                 made = await self._made(family)
@@ -297,31 +287,35 @@ class _Search:
 
     def _next(self) -> Family | None:
         """The family that may gain most for each call; None, with the reason said, where none is worth its calls."""
-        able = [family for family in FAMILIES if self.left[family.name]]
-        first = next((family for family in FIRST[len(self.explored) :] if self.left[family.name]), None)
-        if first is not None:
-            return first
-        worth = [family for family in able if self.hope[family.name] >= LEAST]
-        if worth:
-            return max(worth, key=lambda family: self.hope[family.name] / self.price[family.name])
-        if not able:
+        for family in FIRST[len(self.explored) :]:
+            if (first := next((one for one in self.left if one.name == family.name), None)) is not None:
+                return first
+        if not self.left:
             self.stopped = "every family had all the rounds that it may have"
-        else:
-            likely = max(able, key=lambda family: self.hope[family.name])
-            self.stopped = (
-                f"nothing is likely to pay: a further round of {likely.name} is hoped to gain "
-                f"{100 * self.hope[likely.name]:.1f} for up to {self.price[likely.name]:,} calls"
-            )
+            if not self.explored and self.options["max_calls"] is not None:
+                self.stopped = f"`max_calls = {self.options.integer('max_calls')}` pays for no round"
+            return None
+        worth = [one for one in self.left if self.hope[one.name] >= LEAST]
+        if worth:
+            return max(worth, key=lambda one: self.hope[one.name] / self._price(one))
+        likely = max(self.left, key=lambda one: self.hope[one.name])
+        self.stopped = (
+            f"nothing is likely to pay: a further round of {likely.name} is hoped to gain "
+            f"{100 * self.hope[likely.name]:.1f} for up to {self._price(likely):,} calls"
+        )
         return None
 
+    def _price(self, family: Family) -> int:
+        """What a round is likely to take: a teacher seldom has to try every row."""
+        calls = round_calls(family, self.facts)
+        return max(1, calls.task.most + calls.teacher.most // 2 + calls.prompt.most)
+
     def _learn(self, family: Family, gained: float) -> None:
-        for other in FAMILIES:
-            if other is family:
-                continue
+        for other in self.hope.keys() - {family.name}:
             if gained < LITTLE:
-                self.hope[other.name] *= DOUBT
+                self.hope[other] *= DOUBT
             elif family.searches:
-                self.hope[other.name] *= FOUND
+                self.hope[other] *= SEARCHED**family.size
         own = self.hope[family.name]
         self.hope[family.name] = (1 - BELIEF) * own + BELIEF * max(0.0, gained)
 

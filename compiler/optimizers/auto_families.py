@@ -7,7 +7,7 @@ here as well, as far as nobody has tried it yet.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -31,8 +31,13 @@ NEARLY = 1.3
 FEW = 16
 """Rows to compare on from which a search can tell anything: with fewer, only what is cheap is tried."""
 ENOUGH_TO_SHOW = 16
+BATCHES = 6
+"""Of train, in a round of contrasts."""
 NEIGHBOURS = 8
 """Rows that are shown: the same to every input, and those nearest to it."""
+SEARCHED = 0.4
+"""What is left of the hope in others after a whole round of a search that gained: most of what one finds, the others need not
+find."""
 CHEAP_SHARE = 0.5
 """What the race of what is cheap may cost, as a share of scoring each on every row."""
 
@@ -64,32 +69,51 @@ class Family(Struct, frozen=True):
     needs_labels: bool
     searches: bool = True
     """Whether it takes more calls than those of a race, so that it is left out where rows are few."""
+    smaller: tuple[tuple[FamilyPart, ...], ...] = ()
+    """What a round is where calls pay for no more, the largest first."""
+    size: float = 1.0
+    """How large a round is, as a share of a whole one."""
+
+    def fitting(self, calls: float, facts: Facts) -> Family | None:
+        """The family as large as so many calls pay for at its most."""
+        sizes = (self.parts, *self.smaller)
+        for place, parts in enumerate(sizes):
+            sized = replace(self, parts=parts, smaller=(), size=1 - place / len(sizes))
+            if round_calls(sized, facts).most <= calls:
+                return sized
+        return None
 
 
 def _fixed(**options: JsonValue) -> Callable[[int], Mapping[str, JsonValue]]:
     return lambda train: options
 
 
+_BOOTSTRAP = FamilyPart("bootstrap", "BootstrapFewShot", _fixed())
+_LABELS = FamilyPart("labels", "LabeledFewShot", lambda train: {"k": min(ENOUGH_TO_SHOW, train)})
+_NEIGHBOURS = FamilyPart(
+    "neighbours",
+    "KNNFewShot",
+    lambda train: {"k": max(1, min(NEIGHBOURS, train)), "max_bootstrapped_demos": 0},
+)
+
+
+def _contrasts(batches: int) -> tuple[FamilyPart, ...]:
+    return (FamilyPart("contrasts", "SIMBA", _fixed(max_steps=batches)),)
+
+
 SHOWN = Family(
     "rows as they are",
-    (
-        FamilyPart("bootstrap", "BootstrapFewShot", _fixed()),
-        FamilyPart("labels", "LabeledFewShot", lambda train: {"k": min(ENOUGH_TO_SHOW, train)}),
-        FamilyPart(
-            "neighbours",
-            "KNNFewShot",
-            lambda train: {"k": max(1, min(NEIGHBOURS, train)), "max_bootstrapped_demos": 0},
-        ),
-    ),
+    (_BOOTSTRAP, _LABELS, _NEIGHBOURS),
     hoped=0.06,
     needs_labels=False,
     searches=False,
 )
 CONTRASTS = Family(
     "contrasts",
-    (FamilyPart("contrasts", "SIMBA", _fixed(max_steps=6)),),
+    _contrasts(BATCHES),
     hoped=0.2,
     needs_labels=True,
+    smaller=tuple(map(_contrasts, range(BATCHES - 1, 0, -1))),
 )
 RULES = Family(
     "rules",
@@ -110,13 +134,16 @@ SETS = Family(
 WORDINGS = Family(
     "wordings", (FamilyPart("wordings", "COPRO", _fixed(breadth=6, depth=2)),), hoped=0.03, needs_labels=False
 )
+LABELLED = replace(SHOWN, parts=(_LABELS, _NEIGHBOURS), hoped=0.04)
+"""The same without asking anybody to make demos."""
 FAMILIES = (SHOWN, CONTRASTS, RULES, SETS, WORDINGS)
 FIRST: tuple[Family, ...] = (SHOWN, CONTRASTS)
 """The rounds that come first, whatever they are hoped to gain: what is cheap, and what most tasks gain by. Contrasts go on and on
 from all that they saw: several short rounds of them, or other families before them, reach less for as many calls."""
 ORDER: tuple[Family, ...] = (*FIRST, RULES, RULES, SETS, WORDINGS)
-"""All rounds there may be, those that a small `max_calls` leaves out last. How often a family stands here is how often it
-may have its turn."""
+"""All rounds there may be. How often a family stands here is how often it may have its turn."""
+WAYS: tuple[tuple[Family, ...], ...] = (ORDER, (LABELLED, *ORDER[1:]))
+"""What `max_calls` may be spent on, each from the front: with less at the front, more is left for what comes later."""
 
 
 def compared(facts: Facts) -> Facts:
@@ -159,24 +186,32 @@ def cheap_race(programs: int, rows: int) -> Racing:
     return Racing.within(CHEAP_SHARE * programs * rows, programs, rows)
 
 
-def allowed(options: Options, facts: Facts) -> dict[str, int]:
-    """How many rounds each family may have, by its name: all that `max_calls` pays for at their most."""
-    most = options["max_calls"]
-    left = math.inf if most is None else options.integer("max_calls")
+def all_rounds(options: Options, facts: Facts) -> list[Family]:
+    """All rounds there may be: of the ways to spend `max_calls` the one that is hoped to gain most."""
+    most = math.inf if options["max_calls"] is None else options.integer("max_calls")
     if not facts.student_scored:
-        left -= facts.val * facts.calls_per_run
-    rounds = {family.name: 0 for family in FAMILIES}
-    for family in ORDER:
-        if facts.val < FEW and (family.searches or rounds[family.name]):
-            continue
-        taken = round_calls(family, facts).most
-        if taken <= left:
-            rounds[family.name] += 1
-            left -= taken
+        most -= facts.val * facts.calls_per_run
+    able = [[one for one in way if facts.val >= FEW or not one.searches] for way in WAYS]
+    paid = [_paid(way, most, facts) for way in able]
+    return max(paid, key=_hoped)
+
+
+def _hoped(rounds: Sequence[Family]) -> float:
+    """What rounds are hoped to gain together."""
+    total, others = 0.0, 1.0
+    for family in rounds:
+        total += others * family.hoped * family.size
+        if family.searches:
+            others *= SEARCHED**family.size
+    return total
+
+
+def _paid(families: Sequence[Family], calls: float, facts: Facts) -> list[Family]:
+    """The rounds that so many calls pay for, each at its most, and as large as what those before it leave allows."""
+    rounds: list[Family] = []
+    for family in families:
+        sized = family.fitting(calls, facts)
+        if sized is not None:
+            rounds.append(sized)
+            calls -= round_calls(sized, facts).most
     return rounds
-
-
-def all_rounds(options: Options, facts: Facts) -> Iterator[tuple[Family, int]]:
-    """The families that have any rounds, each with how many."""
-    rounds = allowed(options, facts)
-    return ((family, rounds[family.name]) for family in FAMILIES if rounds[family.name])

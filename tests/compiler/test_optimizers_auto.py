@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from dspec.compiler import ir
 from dspec.compiler.data import Example
 from dspec.compiler.evaluate.counts import Calls
 from dspec.compiler.optimizers import auto, auto_families
-from dspec.compiler.optimizers.auto_families import FAMILIES, FEW, ORDER
+from dspec.compiler.optimizers.auto_families import FAMILIES, FEW, ORDER, FamilyPart
 from dspec.compiler.optimizers.base import Facts, Options
 from dspec.runtime.artifact.artifact import artifact_text, parse_artifact
 from dspec.runtime.errors import BudgetExceeded
@@ -34,6 +34,16 @@ def near(asked: Asked) -> Mapping[str, object]:
     own = asked.question["text"].split()[-1]
     shown = {demo["text"].split()[-1] for demo, _ in asked.demos}
     return oracle(asked) if shown == {own} else wrong(asked)
+
+
+def tosses(seed: int) -> Callable[[Asked], Mapping[str, object]]:
+    """Every program is right on half of the rows, on others each."""
+
+    def answer(asked: Asked) -> Mapping[str, object]:
+        said = hashlib.sha256(repr((seed, asked.request.messages, asked.request.sample)).encode()).digest()
+        return (oracle if said[0] % 2 else wrong)(asked)
+
+    return answer
 
 
 def tried(done: Stepped) -> list[str]:
@@ -98,14 +108,8 @@ async def test_a_perfect_start_costs_its_scoring_and_nothing_else(monkeypatch: p
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_of_a_noisy_metric_it_has_soon_enough(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    """Every program is right on half of the rows, on others each."""
-
-    def tosses(asked: Asked) -> Mapping[str, object]:
-        said = hashlib.sha256(repr((seed, asked.request.messages, asked.request.sample)).encode()).digest()
-        return (oracle if said[0] % 2 else wrong)(asked)
-
     done = await step(
-        monkeypatch, AUTO, writes_by_question(tosses), train=rows(8, groups=5), val=VAL[:24], seed=seed
+        monkeypatch, AUTO, writes_by_question(tosses(seed)), train=rows(8, groups=5), val=VAL[:24], seed=seed
     )
     assert done.spent.calls < 0.6 * done.promised.most, tried(done)
     assert done.result.notes[-1] == f"it stopped: {done.result.stopped}"
@@ -127,6 +131,49 @@ async def test_rounds_that_max_calls_cannot_pay_for_are_left_out(monkeypatch: py
     assert done.promised.most <= 180
     assert tried(done) == [FAMILIES[0].name]
     assert done.result.stopped == "every family had all the rounds that it may have"
+
+
+async def test_a_round_of_contrasts_is_as_long_as_max_calls_pays_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    for most in (500, 900, None):
+        script = writes_by_question(tosses(0))
+        done = await step(monkeypatch, AUTO, script, train=TRAIN, val=VAL, max_calls=most)
+        assert done.script.calls <= done.promised.most
+        assert most is None or done.promised.most <= most
+        taken += [one.calls for one in done.result.explored if one.family == "contrasts"]
+    short, longer, whole = taken
+    assert short < longer < whole
+
+
+async def test_max_calls_that_pays_for_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = await step(monkeypatch, AUTO, writes(wrong), train=TRAIN, val=VAL, max_calls=41)
+    assert done.program == classifier()
+    assert done.spent.calls == len(VAL)
+    assert done.result.notes[-1] == "it stopped: `max_calls = 41` pays for no round"
+
+
+@pytest.mark.parametrize(
+    ("most", "rounds"),
+    [
+        (200, ["labels, neighbours"]),
+        (300, ["rules"]),
+        (500, ["labels, neighbours", "rules"]),
+        (700, ["bootstrap, labels, neighbours", "rules"]),
+        (1200, ["bootstrap, labels, neighbours", "contrasts 2"]),
+        (1700, ["labels, neighbours", "contrasts 4"]),
+        (2400, ["bootstrap, labels, neighbours", "contrasts 6"]),
+    ],
+)
+def test_max_calls_is_spent_on_what_is_hoped_to_gain_most(most: int, rounds: list[str]) -> None:
+    facts = Facts(train=100, val=150, predictors=1, calls_per_run=1, student_scored=True)
+
+    def told(part: FamilyPart) -> str:
+        batches = part.options(100).get("max_steps")
+        return part.name if batches is None else f"{part.name} {batches}"
+
+    found = auto_families.all_rounds(Options(auto.SPEC, {"max_calls": most}), facts)
+    assert [", ".join(map(told, one.parts)) for one in found] == rounds
+    assert sum(auto_families.round_calls(one, facts).most for one in found) <= most
 
 
 @pytest.mark.parametrize("program", [classifier(), pipeline()], ids=["one", "two"])
