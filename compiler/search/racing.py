@@ -211,7 +211,7 @@ class Racing(Struct, frozen=True):
         lead = max(_mean(incumbent), *(_mean(low) for low, _ in spans))
         rivals = [one for one in (incumbent, *(high for _, high in spans)) if _mean(one) >= lead]
         level = self._level(comparisons)
-        least = max(best) - self.behind * standard_error(spans, incumbent) + ROUNDING
+        least = self._least(max(best), spans, incumbent) + ROUNDING
         found: list[Arm] = []
         for place in through:
             before = sum(
@@ -222,6 +222,15 @@ class Racing(Struct, frozen=True):
             if before < quota and best[place] >= least and not beaten and board.may_win(arms[place]):
                 found.append(arms[place])
         return found
+
+    def _least(
+        self,
+        best: float,
+        spans: Iterable[tuple[Sequence[float], Sequence[float]]],
+        incumbent: Sequence[float],
+    ) -> float:
+        """What an arm must promise to go on, beside one that promises the most."""
+        return -math.inf if self.behind == math.inf else best - self.behind * standard_error(spans, incumbent)
 
     def _level(self, comparisons: int) -> float:
         return 1 - (1 - self.confidence) / comparisons
@@ -249,8 +258,7 @@ class Racing(Struct, frozen=True):
         ]
         if sure:
             seen = [board.scores(arm)[:rows] for arm in ranked]
-            error = standard_error(zip(seen, seen, strict=True), start[:rows])
-            least = promise(sure[0]) - self.behind * error
+            least = self._least(promise(sure[0]), zip(seen, seen, strict=True), start[:rows])
             sure = [arm for place, arm in enumerate(sure) if place < self.finalists or promise(arm) >= least]
         # One finalist is no more than a promise: where even it is worse than the incumbent, nobody wins.
         return sure if self.finalists == 1 or len(sure) >= self.finalists else ranked[: self.finalists]
