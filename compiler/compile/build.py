@@ -259,7 +259,7 @@ class Ran:
             origin = origins[last]
             self._notes.append(
                 f"step `{last}` is left out, and the result is what step `{origin}` made: {verdict.said} "
-                f"(`emit = {last}` keeps it)"
+                f"(`emit = {last}` has it compared with the start)"
             )
             last = origin
         self._emitted = self._programs[last]
@@ -526,7 +526,7 @@ class Ran:
         ):
             self._notes.append(
                 f"step `{self._best_step}` found a program that scored {100 * self._best.score:.1f} on these rows, "
-                f"more than the result: `emit = {self._best_step}` takes it"
+                f"more than the result: `emit = {self._best_step}` takes it, if that is more than luck"
             )
         return verdict
 

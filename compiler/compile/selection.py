@@ -48,8 +48,15 @@ class LastWord(Struct, frozen=True):
 
     @property
     def real(self) -> bool:
-        """Whether the gain is more than the best of equal programs shows."""
-        return self.comparison.difference > self.chance
+        """Whether the gain is more than luck: more than the best of equal programs shows, and than what is luck in this one."""
+        return self.comparison.difference > max(self.chance, self.worth.luck)
+
+    @property
+    def by_luck(self) -> str:
+        """What the gain is no more than, where it is not real."""
+        if self.comparison.difference <= self.chance:
+            return f"{100 * self.chance:.1f}, what the best of {self.tried} equal programs shows by luck"
+        return f"{100 * self.worth.luck:.1f}, what luck brought the best of {self.tried} programs"
 
     @property
     def sure(self) -> bool:
@@ -68,8 +75,7 @@ class LastWord(Struct, frozen=True):
             if pair.difference <= 0:
                 return (f"no real improvement: {flips}; {end}",)
             return (
-                f"no real improvement: {100 * pair.difference:+.1f} ({flips}) is no more than {100 * self.chance:.1f}, what the "
-                f"best of {self.tried} equal programs shows by luck; {end}",
+                f"no real improvement: {100 * pair.difference:+.1f} ({flips}) is no more than {self.by_luck}; {end}",
             )
         notes: tuple[str, ...] = ()
         if not self.sure:
@@ -98,7 +104,8 @@ class LastWord(Struct, frozen=True):
         """Gain and luck in a clause."""
         gain = f"{100 * self.comparison.difference:+.1f} over what it was given"
         if not self.real:
-            return f"{gain} is no more than the {100 * self.chance:.1f} that luck alone brings"
+            luck = max(self.chance, self.worth.luck)
+            return f"{gain} is no more than the {100 * luck:.1f} that luck alone brings"
         return f"{gain}, {100 * self.worth.gained:+.1f} without luck" if self.lucky else gain
 
     @property

@@ -17,6 +17,7 @@ several programs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,7 @@ from .auto_families import (
     compared,
     part_of,
     round_calls,
+    rounds_within,
 )
 from .base import Context, Explored, Facts, OptimizerError, Option, Options, Shows, Spec, StepResult, Writes
 from .demos import Streams, has_demos, labels_for, without_demos
@@ -159,7 +161,8 @@ SPEC = Spec(
             "int",
             None,
             "Model calls of the step at most: a round of contrasts is as long as this pays for, and other rounds that it could "
-            "not pay for are left out. `none`: all that there may be.",
+            "not pay for are left out. Answers that are asked for again and judges come on top of a round, and are taken off "
+            "the later ones. `none`: all that there may be.",
             minimum=1,
             optional=True,
         ),
@@ -238,6 +241,10 @@ class _Search:
         )
         scored = replace(self.facts, student_scored=context.start_scored is not None)
         self.left = all_rounds(options, scored)
+        self.bounded = self.left != rounds_within(math.inf, scored)
+        # The start's own calls are the step's where nobody else has scored it.
+        own = 0 if scored.student_scored else self.facts.val * self.facts.calls_per_run
+        self.before = context.evaluator.spent.total.calls - own
         self.hope = {family.name: family.hoped for family in FAMILIES}
         self._limit()
 
@@ -287,23 +294,32 @@ class _Search:
 
     def _next(self) -> Family | None:
         """The family that may gain most for each call; None, with the reason said, where none is worth its calls."""
+        able = self._affordable()
         for family in FIRST[len(self.explored) :]:
-            if (first := next((one for one in self.left if one.name == family.name), None)) is not None:
+            if (first := next((one for one in able if one.name == family.name), None)) is not None:
                 return first
-        if not self.left:
+        if not able:
             self.stopped = "every family had all the rounds that it may have"
-            if not self.explored and self.options["max_calls"] is not None:
-                self.stopped = f"`max_calls = {self.options.integer('max_calls')}` pays for no round"
+            if self.bounded or self.left:
+                further = "further round" if self.explored else "round"
+                self.stopped = f"`max_calls = {self.options.integer('max_calls')}` pays for no {further}"
             return None
-        worth = [one for one in self.left if self.hope[one.name] >= LEAST]
+        worth = [one for one in able if self.hope[one.name] >= LEAST]
         if worth:
             return max(worth, key=lambda one: self.hope[one.name] / self._price(one))
-        likely = max(self.left, key=lambda one: self.hope[one.name])
+        likely = max(able, key=lambda one: self.hope[one.name])
         self.stopped = (
             f"nothing is likely to pay: a further round of {likely.name} is hoped to gain "
             f"{100 * self.hope[likely.name]:.1f} for up to {self._price(likely):,} calls"
         )
         return None
+
+    def _affordable(self) -> list[Family]:
+        """The rounds left that `max_calls` still pays for: answers that were asked for again and judges have taken of it."""
+        if self.options["max_calls"] is None:
+            return self.left
+        calls = self.options.integer("max_calls") - self.context.evaluator.spent.total.calls + self.before
+        return [one for one in self.left if round_calls(one, self.facts).most <= calls]
 
     def _price(self, family: Family) -> int:
         """What a round is likely to take: a teacher seldom has to try every row."""

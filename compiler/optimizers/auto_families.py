@@ -191,8 +191,13 @@ def all_rounds(options: Options, facts: Facts) -> list[Family]:
     most = math.inf if options["max_calls"] is None else options.integer("max_calls")
     if not facts.student_scored:
         most -= facts.val * facts.calls_per_run
+    return rounds_within(most, facts)
+
+
+def rounds_within(calls: float, facts: Facts) -> list[Family]:
+    """The rounds that so many calls pay for."""
     able = [[one for one in way if facts.val >= FEW or not one.searches] for way in WAYS]
-    paid = [_paid(way, most, facts) for way in able]
+    paid = [_paid(way, calls, facts) for way in able]
     return max(paid, key=_hoped)
 
 

@@ -130,7 +130,18 @@ async def test_rounds_that_max_calls_cannot_pay_for_are_left_out(monkeypatch: py
     done = await step(monkeypatch, AUTO, writes(wrong), train=TRAIN, val=VAL, max_calls=40 + 140)
     assert done.promised.most <= 180
     assert tried(done) == [FAMILIES[0].name]
-    assert done.result.stopped == "every family had all the rounds that it may have"
+    assert done.result.stopped == "`max_calls = 180` pays for no further round"
+
+
+async def test_what_was_taken_beyond_the_plan_is_taken_off_later_rounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As if all rounds had been planned, and those before had taken as much again: a round begins where it still fits."""
+    monkeypatch.setattr(auto, "all_rounds", lambda options, facts: list(ORDER))
+    done = await step(monkeypatch, AUTO, writes(wrong), train=TRAIN, val=VAL, max_calls=400)
+    assert done.script.calls <= 400
+    assert tried(done)
+    assert len(tried(done)) < len(ORDER)
 
 
 async def test_a_round_of_contrasts_is_as_long_as_max_calls_pays_for(monkeypatch: pytest.MonkeyPatch) -> None:

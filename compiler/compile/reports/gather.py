@@ -246,7 +246,7 @@ def _luck(built: Built | None) -> str:
     pair = verdict.comparison
     gain = f"{100 * pair.difference:+.1f} on the rows by which it was chosen"
     if not verdict.real:
-        return f"{gain} is no more than {100 * verdict.chance:.1f}, what the best of {verdict.tried} equal programs shows by luck"
+        return f"{gain} is no more than {verdict.by_luck}"
     if not verdict.lucky:
         return f"{gain}, and no luck to discount: {plural(verdict.tried, 'program')} to choose from"
     return (
