@@ -213,6 +213,8 @@ def test_an_artifact_finds_its_source_and_alone_tells_what_it_can(
     assert "`--source`" in done.out
     assert found.data["tables"] == found.data["trials"] == []
     assert "Give the text a label." in found.words
+    (step,) = json.loads((tmp_path / "tuned.dspc.json").read_text(encoding="utf-8"))["provenance"]["steps"]
+    assert f" {100 * step['gain']:+.1f} {step['calls']} " in found.words, "the gain of a step, with its calls"
     copied = str(tmp_path / "tuned.dspc.json")
     told, _ = reported(project, copied, "--source", "main.dspec", out="told.html")
     assert len(told.data["tables"]) == 2
