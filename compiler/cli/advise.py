@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..diagnostics.wording import plural
 from .completing import OptimizeNameArgument
 from .console import print_json, stdout
 from .sources import SourceArgument
@@ -69,13 +70,13 @@ def spell(s: Situation) -> str:
     """The situation in one line."""
     metric = "graded" if s.graded else "right or wrong"
     parts = [
-        f"{s.train:,} rows of train ({s.labelled:,} labelled)",
+        f"{plural(s.train, 'row')} of train ({s.labelled:,} labelled)",
         f"{s.val:,} of val" if s.val else "no val",
         f"{s.predictors} {'predictor' if s.predictors == 1 else 'predictors'}, "
         f"{s.calls_per_run} {'call' if s.calls_per_run == 1 else 'calls'} a run",
         f"metric {metric}{', with feedback' if s.feedback else ''}",
     ]
-    bounds = [f"{s.budget:,} calls"] if s.budget is not None else []
+    bounds = [plural(s.budget, "call")] if s.budget is not None else []
     bounds += [f"${s.usd:,.2f}"] if s.usd is not None else []
     parts.append(f"at most {' and '.join(bounds)}" if bounds else "no budget")
     return f"{s.optimize}: " + " · ".join(parts)
@@ -83,7 +84,9 @@ def spell(s: Situation) -> str:
 
 def _price(suggestion: Suggestion) -> str:
     plan = suggestion.plan
-    calls = f"{plan.least:,} to {plan.most:,} calls" if plan.least != plan.most else f"{plan.most:,} calls"
+    calls = plural(plan.most, "call")
+    if plan.least != plan.most:
+        calls = f"{plan.least:,} to {calls}"
     usd = plan.expected().usd
     cost = "" if not usd else f", about ${usd:.2f}"
     over = "" if suggestion.fits else f"; the budget ends it at {' or '.join(suggestion.over)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..diagnostics.wording import plural
 from .console import say
 
 if TYPE_CHECKING:
@@ -23,13 +24,13 @@ class Allowance:
 
     @property
     def limits(self) -> str:
-        said = [] if self._max_calls is None else [f"{self._max_calls:,} calls"]
+        said = [] if self._max_calls is None else [plural(self._max_calls, "call")]
         said += [] if self._max_usd is None else [f"${self._max_usd:,.2f}"]
         return ", ".join(said)
 
     @property
     def taken(self) -> str:
-        return f"{self._calls:,} model calls and ${self._usd:.4f}"
+        return f"{plural(self._calls, 'model call')} and ${self._usd:.4f}"
 
     def opened(self, session: CommandSession) -> None:
         """From now on counts what its engine takes."""
@@ -50,7 +51,7 @@ class Allowance:
         if self.limits or not _costs(prepared, name):
             return True
         say(
-            f"{name} is to be compiled, in at most {most:,} calls as planned, and its models may cost something: "
+            f"{name} is to be compiled, in at most {plural(most, 'call')} as planned, and its models may cost something: "
             "give --max-calls or --max-usd for the whole session"
         )
         return False

@@ -17,6 +17,7 @@ from rich.progress import (
 
 from dspec.runtime.models.engine import Tally
 
+from ..diagnostics.wording import plural
 from ..evaluate.events import Event, RowScored, ScoringStarted, StepFinished, StepStarted
 from .lines import Lines, percent
 
@@ -83,4 +84,4 @@ class Bars:
 
     def _spent(self) -> str:
         tally = self._tally()
-        return f"{tally.calls} calls, {tally.replayed + tally.shared} free, ${tally.spent.usd:.4f}"
+        return f"{plural(tally.calls, 'call')}, {tally.replayed + tally.shared} free, ${tally.spent.usd:.4f}"

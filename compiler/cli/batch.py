@@ -308,7 +308,8 @@ class _Shown:
     def counted(self) -> str:
         of = "" if self._total is None else f" of {self._total:,}"
         failed = f", {self.failed:,} failed" if self.failed else ""
-        return f"{self.answered:,}{of} rows answered{failed}"
+        rows = "row" if (self.answered if self._total is None else self._total) == 1 else "rows"
+        return f"{self.answered:,}{of} {rows} answered{failed}"
 
     def told(self) -> dict[str, object]:
         spent = self._tally.spent

@@ -57,7 +57,9 @@ def info(
         print_json(jsonlib.dumps({"path": str(path), **asdict(found), "fetched": rows}, indent=2))
         return
     console = stdout()
-    console.print(f"{path}: {found.answers:,} answers, {found.bytes / 1024 / 1024:.1f} MB", markup=False)
+    console.print(
+        f"{path}: {plural(found.answers, 'answer')}, {found.bytes / 1024 / 1024:.1f} MB", markup=False
+    )
     if found.oldest is not None and found.newest is not None:
         console.print(f"from {day(found.oldest)} to {day(found.newest)}")
     for model, count in found.models.items():
@@ -131,7 +133,7 @@ def prune(
     dropped = drop(path, older_than_days=older_than, model=model)
     # Runs are remembered apart from the answers they came from; what is left of those makes them again.
     forget(path.with_name("evaluations.sqlite"))
-    stdout().print(f"dropped {dropped:,} answers")
+    stdout().print(f"dropped {plural(dropped, 'answer')}")
     if model is not None:
         return
     try:
@@ -164,7 +166,7 @@ def export_answers(
         write_whole(file, "".join(texts).encode())
     except OSError as error:
         fail(f"{file} cannot be written: {error.strerror or error}", code=Exit.USAGE)
-    stderr().print(f"wrote {len(texts):,} answers to {file}", markup=False)
+    stderr().print(f"wrote {plural(len(texts), 'answer')} to {file}", markup=False)
 
 
 @cache.command("import")
@@ -182,7 +184,7 @@ def import_answers(
             taken = add(ledger_of(where), given)
     except OSError as error:
         fail(f"{file} cannot be read: {error.strerror or error}", code=Exit.USAGE)
-    stdout().print(f"took in {taken.added:,} answers; {taken.known:,} were there already")
+    stdout().print(f"took in {plural(taken.added, 'answer')}; {taken.known:,} were there already")
     if taken.refused:
         fail(f"{taken.refused:,} lines of {file} hold no answer and were left out")
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from dspec.runtime.errors import ConfigurationError
 
+from ..diagnostics.wording import plural
 from .budgets import BudgetOption, with_budgets
 from .completing import names_of
 from .confirming import Stake, YesOption, confirm, somebody_answers
@@ -183,7 +184,7 @@ def _stakes(path: Path, prepared: Prepared, jobs: Sequence[Job], threads: int) -
         if not seen.repeats:
             note = "as the last compile took it" if seen.seen else "a guess before the first compile"
             if seen.free.calls:
-                note += f"; {seen.free.calls:,} calls are known already, and free"
+                note += f"; {plural(seen.free.calls, 'call is', 'calls are')} known already, and free"
             found.append(Stake(f"compile {job.name}", seen.expected, seen.plan.maximum, seen.budget, note))
     return found
 

@@ -18,6 +18,7 @@ import typer
 
 from dspec.runtime.errors import ArtifactError, BudgetExceeded, DspecError, Stopped
 
+from ..diagnostics.wording import plural
 from .allowance import Allowance
 from .budgets import with_budgets
 from .console import Exit, fail, few, print_error, say, stdout
@@ -444,7 +445,7 @@ class _Developing:
         seen = look(self._path, prepared, job.name, made=job.plan, threads=self._threads)
         changed = [str(one) for one in seen.changes or () if not one.place.startswith(NOT_OF_RESULTS)]
         say(
-            f"{job.name}: compiling, at most {job.plan.most:,} calls, {seen.free.calls:,} of them known already"
+            f"{job.name}: compiling, at most {plural(job.plan.most, 'call')}, {seen.free.calls:,} of them known already"
         )
         for line in few(changed, _SHOWN):
             say(line)

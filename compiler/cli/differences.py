@@ -21,6 +21,7 @@ from dspec.runtime.schema.usage import Spent
 from ..compile.reports.facts import ComparedRow, DemoFacts, PromptFacts, RowLook, RowTable, TextChange
 from ..compile.reports.headline import cost_text, money, points
 from ..compile.reports.prompting import told
+from ..diagnostics.wording import plural
 from .plainly import plain
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def draw_scores(console: Console, result: Comparison) -> None:
 def _score(score: Score | None) -> str:
     if score is None:
         return "not scored"
-    return f"{score.metric} {100 * score.score:.1f} ({100 * score.low:.1f} to {100 * score.high:.1f}, {score.n:,} rows)"
+    return f"{score.metric} {100 * score.score:.1f} ({100 * score.low:.1f} to {100 * score.high:.1f}, {plural(score.n, 'row')})"
 
 
 def _flipped(table: RowTable) -> list[ComparedRow]:
@@ -105,7 +106,7 @@ def draw_rows(
     rows = pair.better + pair.worse + pair.same
     sure = "" if pair.low > 0 or pair.high < 0 else ": no real difference"
     console.print(
-        f"\n{table.title} ({table.about}), {rows:,} rows: {pair.better:,} better, {pair.worse:,} worse; "
+        f"\n{table.title} ({table.about}), {plural(rows, 'row')}: {pair.better:,} better, {pair.worse:,} worse; "
         f"{points(pair.difference)} ({points(pair.low)} to {points(pair.high)}){sure}",
         markup=False,
     )
@@ -163,7 +164,7 @@ def _draw_cost(console: Console, result: Comparison) -> None:
         console.print(f"\na run: {old} → {new}", markup=False)
     old, new = result.spent
     console.print(
-        f"compile: {old.calls:,} calls, {cost_text(old)} → {new.calls:,} calls, {cost_text(new)}",
+        f"compile: {plural(old.calls, 'call')}, {cost_text(old)} → {plural(new.calls, 'call')}, {cost_text(new)}",
         markup=False,
     )
 

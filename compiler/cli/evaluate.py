@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..diagnostics.wording import plural
 from .budgets import BudgetOption, with_budgets
 from .completing import names_of
 from .confirming import Stake, YesOption, confirm, somebody_answers, total
@@ -180,7 +181,7 @@ def _write_junit(
             said = "it has not come to its end" if cut is None else cut.message
             found.append(CaseSuite(f"eval {name}", source, [JUnitCase(name, "error", [said])]))
             continue
-        told = [f"score {result.score.score} on {result.score.n} rows"]
+        told = [f"score {result.score.score} on {plural(result.score.n, 'row')}"]
         if result.baseline_score is not None:
             told.append(f"baseline {result.baseline_score.score}")
         cases = [JUnitCase(name, "passed", told)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..diagnostics.wording import plural
 from ..evaluate.events import CandidateScored, Event, RowScored, ScoringStarted, StepFinished, StepStarted
 from .console import stderr
 
@@ -27,7 +28,7 @@ class Lines:
         match event:
             case StepStarted(step=step, optimizer=optimizer, index=index, steps=steps, planned=planned):
                 self._in_step = True
-                calls = f"{planned.least} to {planned.most} calls planned"
+                calls = f"{planned.least} to {plural(planned.most, 'call')} planned"
                 self._say(f"step {index}/{steps} {step}: {optimizer}, {calls}")
             case CandidateScored(candidate=candidate, score=float(score), best=best):
                 mark = "  best so far" if best == score else ""
@@ -36,13 +37,13 @@ class Lines:
                 self._say(f"  {candidate}")
             case StepFinished(step=step, calls=calls, notes=notes, halt=halt):
                 self._in_step = False
-                self._say(f"step {step}: {'cut short' if halt else 'done'}, {calls} calls")
+                self._say(f"step {step}: {'cut short' if halt else 'done'}, {plural(calls, 'call')}")
                 for note in notes:
                     self._say(f"  {note}")
             case RowScored(label=label, done=done, rows=rows, score=score) if (
                 done == rows and not self._in_step
             ):
-                self._say(f"{label}: {percent(score)} on {rows} rows")
+                self._say(f"{label}: {percent(score)} on {plural(rows, 'row')}")
             case RowScored() | ScoringStarted():
                 pass
 

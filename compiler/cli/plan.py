@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
+from ..diagnostics.wording import plural
 from .budgets import BudgetOption, with_budgets
 from .completing import OptimizeNameArgument
 from .console import print_json, stdout
@@ -69,7 +70,7 @@ def draw_results(prepared: Prepared, name: str, seen: Planned) -> None:
     if seen.before:
         least, most = seen.in_all()
         names = ", ".join(one.plan.optimize for one in seen.before)
-        stdout().print(f"with {names} before it, in all: {least:,} to {most:,} calls", markup=False)
+        stdout().print(f"with {names} before it, in all: {least:,} to {plural(most, 'call')}", markup=False)
 
 
 def draw_time(seen: Planned, threads: int) -> None:
@@ -96,9 +97,9 @@ def draw_free(seen: Planned) -> None:
     if known.calls == 0:
         return
     console = stdout()
-    what = [f"{known.rows} rows of the baseline"] if known.rows else []
+    what = [f"{plural(known.rows, 'row')} of the baseline"] if known.rows else []
     what += (f"step {name}" for name in known.steps)
-    console.print(f"known already, and free: {known.calls:,} calls ({', '.join(what)})", markup=False)
+    console.print(f"known already, and free: {plural(known.calls, 'call')} ({', '.join(what)})", markup=False)
 
 
 def draw_changes(seen: Planned) -> None:
@@ -205,4 +206,4 @@ def draw_cost(seen: Planned) -> None:
 def spell_amount(amount: Bill) -> str:
     tokens = "any number of tokens" if amount.tokens is None else f"{amount.tokens:,} tokens"
     usd = "" if amount.usd is None else f", ${amount.usd:,.4f}"
-    return f"{amount.calls:,} calls, {tokens}{usd}"
+    return f"{plural(amount.calls, 'call')}, {tokens}{usd}"

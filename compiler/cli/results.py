@@ -173,7 +173,7 @@ def _spell(score: Score | None) -> str:
 def _draw_verdict(console: Console, evaluation: EvalResult) -> None:
     if (pair := evaluation.comparison) is not None:
         console.print(
-            f"eval {evaluation.name}: {pair.better} rows better, {pair.worse} worse, {pair.same} the same; "
+            f"eval {evaluation.name}: {plural(pair.better, 'row')} better, {pair.worse} worse, {pair.same} the same; "
             f"gain {100 * pair.difference:+.1f} ({100 * pair.low:+.1f} to {100 * pair.high:+.1f})"
             + ("" if pair.low > 0 or pair.high < 0 else ": no real difference"),
             markup=False,
@@ -185,7 +185,9 @@ def _draw_verdict(console: Console, evaluation: EvalResult) -> None:
             f"  {evaluation.shown:,} of these {are} in the program's prompt: on new rows it may do worse"
         )
     if judged := evaluation.spent.judge.calls:
-        console.print(f"  {evaluation.spent.calls:,} calls needed, {judged:,} of them of the metric's judges")
+        console.print(
+            f"  {plural(evaluation.spent.calls, 'call')} needed, {judged:,} of them of the metric's judges"
+        )
     draw_flaws(console, "  answers: ", evaluation.spent.flaws)
     for gate in evaluation.gates:
         mark = Text("gate holds", "green") if gate.held else Text("gate FAILED", "bold red")

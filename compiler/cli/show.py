@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from ..diagnostics.wording import plural
 from .console import Exit, fail, print_json, stdout
 
 if TYPE_CHECKING:
@@ -65,14 +66,14 @@ def draw_artifact(console: Console, artifact: Artifact) -> None:
     for role, score in artifact.scores.items():
         console.print(
             f"{score.metric}{score.over_rows} on {role}: {100 * score.score:.1f} "
-            f"({100 * score.low:.1f} to {100 * score.high:.1f}, {score.n} rows)"
+            f"({100 * score.low:.1f} to {100 * score.high:.1f}, {plural(score.n, 'row')})"
             + ("" if score.corrected is None else f", {100 * score.corrected:.1f} without its luck"),
             markup=False,
         )
     if artifact.provenance.scoring == "none":
         console.print('not scored, as `scoring = "none"` said', markup=False)
     for step in artifact.provenance.steps:
-        console.print(f"step {step.name}: {step.optimizer}, {step.calls} calls", markup=False)
+        console.print(f"step {step.name}: {step.optimizer}, {plural(step.calls, 'call')}", markup=False)
     draw_runnable(console, artifact.program)
 
 
@@ -129,7 +130,7 @@ def draw_program(console: Console, program: Program) -> None:
     if program.neighbours is not None:
         index = program.neighbours
         console.print(
-            f"\n  shows each input the demos of the {index.k} nearest of {len(index.rows)} rows"
+            f"\n  shows each input the demos of the {index.k} nearest of {plural(len(index.rows), 'row')}"
             + (f" by embeddings of {program.lms[index.lm].model}" if index.lm is not None else "")
             + ", such as",
             markup=False,

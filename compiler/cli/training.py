@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..diagnostics.wording import plural
 from .console import Exit, fail, print_json, stderr, stdout
 from .sources import spared
 
@@ -81,7 +82,7 @@ def training(
 
 
 def _line(job: TrainingJob) -> str:
-    told = [job.key[:12], job.state, job.base, f"{job.rows:,} rows"]
+    told = [job.key[:12], job.state, job.base, plural(job.rows, "row")]
     if job.id:
         told.append(f"job {job.id}")
     if job.usd:

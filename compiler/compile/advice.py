@@ -23,6 +23,7 @@ from dspec.runtime.schema.types import BOOL, JsonValue
 from dspec.runtime.values.functions import FUNCTIONS
 
 from .. import ir
+from ..diagnostics.wording import plural
 from ..evaluate.shares import right_or_wrong
 from ..optimizers.advising import MANY, SOME, STANDINGS, Idea, Situation
 from ..optimizers.demos import labels_for
@@ -157,7 +158,7 @@ def _priced(
 
 def _over(s: Situation, planned: Plan) -> Iterator[str]:
     if s.budget is not None and planned.most > s.budget:
-        yield f"{s.budget:,} calls"
+        yield plural(s.budget, "call")
     if s.usd is not None and (usd := planned.expected().usd) is not None and usd > s.usd:
         yield f"${s.usd:,.2f}"
 

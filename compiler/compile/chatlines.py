@@ -20,6 +20,7 @@ from dspec.runtime.schema.types import JsonValue, OptionalOf, Row, Type
 from .. import ir
 from ..data import load_rows
 from ..data.probing import glance
+from ..diagnostics.wording import plural
 
 
 def chosen_prompt(prompts: Sequence[Prompt], predictor: str | None) -> Prompt:
@@ -96,7 +97,7 @@ async def chat_lines(
             missing[name] = missing.get(name, 0) + 1
         lines.append(json.dumps({"messages": messages}, ensure_ascii=False))
     said = [
-        f"`{name}` is in {len(rows) - count} of {len(rows)} rows: the other answers are without it"
+        f"`{name}` is in {len(rows) - count} of {plural(len(rows), 'row')}: the other answers are without it"
         for name, count in missing.items()
     ]
     return lines, said

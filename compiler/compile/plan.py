@@ -23,6 +23,7 @@ from dspec.runtime.schema.program import Program, canonical
 
 from .. import ir
 from ..data import Rows
+from ..diagnostics.wording import plural
 from ..evaluate.counts import Calls, Range
 from ..evaluate.meter import Purpose
 from ..optimizers.base import Facts, Options
@@ -446,7 +447,7 @@ def _times(times: Times) -> str:
 
 
 def _said_training(found: TrainingPlan) -> str:
-    said = f"weights are tuned on up to {found.rows:,} calls, about {found.tokens:,} tokens with all epochs"
+    said = f"weights are tuned on up to {plural(found.rows, 'call')}, about {plural(found.tokens, 'token')} with all epochs"
     if found.here:
         return f"{said}, on this machine: no money, and a time that nobody knows before it was done once"
     if found.usd is None:
@@ -473,11 +474,13 @@ def _notes(
 
         notes += tool_notes(resolved.student, runs, walked.described)
     if prompts:
-        notes.append(f"up to {prompts:,} calls write instructions: their prompts show rows of train")
+        notes.append(
+            f"up to {plural(prompts, 'call writes', 'calls write')} instructions: their prompts show rows of train"
+        )
     if judges:
         notes.append(
-            f"up to {judges:,} calls ask the metric's judges: one for each that a row's score reads, and none "
-            "for an answer that was judged before"
+            f"up to {plural(judges, 'call asks', 'calls ask')} the metric's judges: one for each that a row's score reads, and "
+            "none for an answer that was judged before"
         )
     if any(judge.program.tools for judge in resolved.metric.judges):
         from .toolcalls import function_notes
@@ -501,8 +504,8 @@ def _notes(
         )
     if resolved.rest:
         notes.append(
-            f"candidates are compared on {len(resolved.raced):,} of {len(resolved.val):,} rows of val, and the result on others "
-            'until it is certain to be better or worse: `scoring = "all"` takes all of them'
+            f"candidates are compared on {len(resolved.raced):,} of {plural(len(resolved.val), 'row')} of val, and the result on "
+            'others until it is certain to be better or worse: `scoring = "all"` takes all of them'
         )
     if optimize.val is None:
         notes.append("no val: candidates are scored on the rows they were made from")

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from ..diagnostics.wording import plural
 from ..evaluate.outcomes import Seen, rows_seen
 from ..evaluate.sequential import interval
 from ..evaluate.shares import overall
@@ -69,7 +70,7 @@ class LastWord(Struct, frozen=True):
         `kept` says that the start was kept because of it.
         """
         pair = self.comparison
-        flips = f"{pair.better} rows better, {pair.worse} worse"
+        flips = f"{plural(pair.better, 'row')} better, {pair.worse} worse"
         if not self.real:
             end = "the program it started from is kept" if kept else "the result may as well be lucky"
             if pair.difference <= 0:
@@ -91,7 +92,7 @@ class LastWord(Struct, frozen=True):
     def looked(self, val: int) -> str:
         """On how many of the rows of val the two were compared, and what that tells."""
         pair, (low, high) = self.comparison, self.interval
-        rows = f"compared on {pair.better + pair.worse + pair.same:,} of {val:,} rows of val"
+        rows = f"compared on {pair.better + pair.worse + pair.same:,} of {plural(val, 'row')} of val"
         if self.fresh:
             rows += f", {self.fresh:,} of which no step had seen"
         span = f"between {100 * low:+.1f} and {100 * high:+.1f}"

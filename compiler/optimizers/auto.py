@@ -29,6 +29,7 @@ from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.schema.ensemble import Ensemble, Runnable
 from dspec.runtime.schema.program import Program
 
+from ..diagnostics.wording import plural
 from ..evaluate.counts import Calls, Range
 from ..evaluate.digests import program_digest
 from ..evaluate.outcomes import Candidate, Seen, rows_seen
@@ -131,7 +132,7 @@ def _advise(s: Situation) -> Iterator[Idea]:
     if s.faithful or s.no_demos or not s.val:
         return
     if s.val < FEW:
-        why = f"{s.val} rows of val tell little: it tries {FAMILIES[0].name}, and stops"
+        why = f"{plural(s.val, 'row of val tells', 'rows of val tell')} little: it tries {FAMILIES[0].name}, and stops"
         yield Idea("unsure", "tuned", why)
         return
     families = [family.name for family in FAMILIES if s.labelled or not family.needs_labels]
@@ -171,7 +172,7 @@ SPEC = Spec(
             "int",
             1,
             "Model calls of the result for each input at most. Where three programs fit into it, a majority vote of the best "
-            "competes, too.",
+            "competes, too: for a program of one call that is from 3 on, and 2 changes nothing.",
             minimum=1,
             maximum=100,
         ),
@@ -253,7 +254,8 @@ class _Search:
         context = self.context
         if self.facts.val < FEW:
             self.notes.append(
-                f"{self.facts.val} rows to compare on tell little: only what is cheap is tried ({FEW} would do)"
+                f"{plural(self.facts.val, 'row to compare on tells', 'rows to compare on tell')} little: "
+                f"only what is cheap is tried ({FEW} would do)"
             )
         labelled = any(labels_for(one, context.train[:1000]) for one in tunable(self.best.program).values())
         if labelled:
@@ -310,7 +312,7 @@ class _Search:
         likely = max(able, key=lambda one: self.hope[one.name])
         self.stopped = (
             f"nothing is likely to pay: a further round of {likely.name} is hoped to gain "
-            f"{100 * self.hope[likely.name]:.1f} for up to {self._price(likely):,} calls"
+            f"{100 * self.hope[likely.name]:.1f} for up to {plural(self._price(likely), 'call')}"
         )
         return None
 
@@ -497,7 +499,7 @@ class _Search:
         gain = scored.score - self.best.score
         kept = gain > 0
         self.notes.append(
-            f"a vote of {len(members)} programs: {100 * gain:+.1f} on {len(scored.scores):,} rows, "
+            f"a vote of {len(members)} programs: {100 * gain:+.1f} on {plural(len(scored.scores), 'row')}, "
             f"{'kept' if kept else 'not kept'}"
         )
         return ensemble if kept else None

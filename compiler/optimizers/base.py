@@ -25,6 +25,7 @@ from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.program import LM, Program
 from dspec.runtime.schema.types import JsonValue
 
+from ..diagnostics.wording import plural
 from .choosing import ModelChoice, most_moved, ways
 from .prompt_room import PromptRoom
 
@@ -371,13 +372,11 @@ class Explored(Struct, frozen=True):
 
     def said(self) -> str:
         """The round in a line."""
-        took = f"{self.calls:,} calls" + (f", ${self.cost_usd:,.4f}" if self.cost_usd else "")
-        tried = f"{self.family}: {self.programs} programs, {took}"
+        took = plural(self.calls, "call") + (f", ${self.cost_usd:,.4f}" if self.cost_usd else "")
+        tried = f"{self.family}: {plural(self.programs, 'program')}, {took}"
         if not self.winner:
             return f"{tried}; none was better"
-        gain = (
-            f"{100 * self.gain:+.1f} on {self.rows:,} rows ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
-        )
+        gain = f"{100 * self.gain:+.1f} on {plural(self.rows, 'row')} ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
         return f"{tried}; `{self.winner}` {gain}, {'kept' if self.kept else 'not kept'}"
 
 

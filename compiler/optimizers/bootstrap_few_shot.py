@@ -17,6 +17,7 @@ from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.ensemble import Runnable, each
 from dspec.runtime.schema.program import Demo, Program
 
+from ..diagnostics.wording import plural
 from ..evaluate.counts import Calls, Range
 from ..evaluate.scoring import MetricError
 from .advising import FEW, SOME, Idea, Situation, Standing
@@ -159,7 +160,9 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     program = assemble(student, accepted, context.train, demos, options, context.rng, context.room)
     notes: tuple[str, ...] = ()
     if len(accepted) < min(demos, len(context.train)) and halt is None:
-        notes = (f"the metric accepted {len(accepted)} of {len(context.train)} rows; wanted {demos}",)
+        notes = (
+            f"the metric accepted {len(accepted)} of {plural(len(context.train), 'row')}; wanted {demos}",
+        )
     return StepResult(program, notes=notes, cut=halt)
 
 

@@ -23,6 +23,7 @@ from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program, reached
 from dspec.runtime.schema.trace import counting
 
+from ..diagnostics.wording import plural
 from ..evaluate.digests import program_digest
 from ..evaluate.outcomes import Candidate
 from ..evaluate.shares import overall, said_perfect
@@ -180,7 +181,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     )
     if budget < len(context.val):
         note = (
-            f"a budget of {budget} metric calls does not cover val once ({len(context.val)} rows): "
+            f"a budget of {plural(budget, 'metric call')} does not cover val once ({plural(len(context.val), 'row')}): "
             "nothing was tried"
         )
         return StepResult(student, notes=(note,))

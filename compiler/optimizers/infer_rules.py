@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program
 
+from ..diagnostics.wording import plural
 from ..evaluate.counts import Calls, Range
 from ..evaluate.tasks import Halt, together
 from ..search import Arm, Full, Listed, Racing, Strategy
@@ -163,7 +164,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
             halt = await race.run(board, Listed(arms), len(arms))
     finally:
         await board.drop()
-    notes = (f"{lost} answers with rules could not be used",) if lost else ()
+    notes = (f"{plural(lost, 'answer')} with rules could not be used",) if lost else ()
     ranking = ranked(board.candidates(), cut=halt, notes=notes, rivals=board.rivals, ended=board.settled)
     return replace(ranking, scored_on=context.val)
 

@@ -22,6 +22,7 @@ from dspec.runtime.running.vectors import pack
 from dspec.runtime.schema.ensemble import Runnable, each
 from dspec.runtime.schema.program import LM, Demo, Neighbour, Neighbours, Program
 
+from ..diagnostics.wording import plural
 from ..evaluate.counts import Calls, Range
 from .advising import SOME, Idea, Situation
 from .base import Context, Facts, OptimizerError, Option, Options, Spec, StepResult
@@ -142,7 +143,7 @@ async def indexed(
         found = _within_prompts(bare, found, _index((), options).shown, context)
     shows = tuple(row for row in found if row.bootstrapped or row.labelled)
     index = _index(tuple(found) if fill and shows else shows, options).model_copy(update={"fill": fill})
-    notes = (f"the metric accepted {len(accepted)} of {len(train)} rows",) if wanted else ()
+    notes = (f"the metric accepted {len(accepted)} of {plural(len(train), 'row')}",) if wanted else ()
     if not index.rows:
         return StepResult(bare, notes=(*notes, "no row has anything to show: there are no demos"), cut=halt)
     if index_size(index) > MAX_BYTES:

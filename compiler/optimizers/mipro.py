@@ -16,6 +16,7 @@ from msgspec import structs
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program
 
+from ..diagnostics.wording import plural
 from ..evaluate.reselection import luck_of_foreseen
 from ..evaluate.shares import shares_of
 from ..search import Arm, Bandit, Combinations, Exhaustive, Growing, Racing, TpeSampler
@@ -194,7 +195,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     except (BudgetExceeded, Stopped) as raised:
         return ranked(board.candidates(), cut=raised, rivals=board.rivals)
     if pool.lost:
-        notes.append(f"{pool.lost} proposals could not be used or said what another said")
+        notes.append(f"{plural(pool.lost, 'proposal')} could not be used or said what another said")
     result = ranked(
         board.candidates(), cut=halt, notes=tuple(notes), rivals=board.rivals, ended=board.settled
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+import re
 import shlex
 import threading
 from collections.abc import Iterator
@@ -51,6 +52,8 @@ _KEPT = 4096
 """Bytes of a server's standard error."""
 _SHOWN = 12
 """Names of tools that a message lists."""
+_HOST = re.compile(r"^(https?://)(?:[^/?#]*@)?([^/?#]*).*", re.DOTALL | re.IGNORECASE)
+"""Scheme, host and port of an address, without a name and a password."""
 
 
 class McpTool:
@@ -215,10 +218,10 @@ class _Connection:
             if not self._ready.done():
                 last = await errors.last_line()
                 self._ready.set_exception(
-                    error if isinstance(error, ToolProblem) else self._not_opened(error, last)
+                    error if isinstance(error, ToolProblem) else self._not_opened(tool, error, last)
                 )
 
-    def _not_opened(self, error: BaseException, last: str) -> ToolProblem:
+    def _not_opened(self, tool: Tool, error: BaseException, last: str) -> ToolProblem:
         from mcp import MCPError
 
         while isinstance(error, BaseExceptionGroup):
@@ -227,7 +230,17 @@ class _Connection:
         if isinstance(error, MCPError):
             said, note = note, ""
         ended = f"; the last that it wrote on standard error is {last!a}" if last else ""
-        return self.problem(f"the MCP server cannot be reached: {said}{ended}", note=note)
+        if text_option(tool, "command"):
+            server, advice = "the MCP server", "try its `command` in a terminal"
+        else:
+            # Only what `allow` names: the rest of an address may hold a key, and a variable's may be secret as a whole.
+            variable = text_option(tool, "url_env")
+            where = f"the address in {variable}" if variable else _HOST.sub(r"\1\2", address(tool))
+            server, advice = f"the MCP server at {where}", f"check the {'variable' if variable else '`url`'}"
+            advice += ", and that the server runs"
+        return self.problem(
+            f"{server} cannot be reached: {said}{ended}", note=f"{note}; {advice}" if note else advice
+        )
 
 
 class _Errors:
@@ -294,7 +307,10 @@ def _words(command: str, root: Path) -> list[str]:
     name = words[0] if words else ""
     # A name with a folder in it is one below the root, where the server is started.
     if not name or shutil.which(str(root / name) if os.path.dirname(name) else name) is None:  # noqa: PTH120
-        raise ToolProblem(f"the MCP server cannot be reached: there is no command `{name[:200]}`")
+        raise ToolProblem(
+            f"the MCP server cannot be reached: there is no command `{name[:200]}`",
+            note="check the first word of its `command`, and that it is installed",
+        )
     return words
 
 

@@ -126,6 +126,7 @@ HABITS = (
     ("num_candidate_programs", "num_candidates"),
     ("val = tickets.val\n", "val = tickets.test\n"),
     ("gate score >= 0.6", "gate score >= 60"),
+    ("gate score >= 0.6", "require score >= 0.6"),
     ("record Note {", "record Note ("),
     ("assert 0 <=", 'demo(text = "a", topic = "billing", sure = 1)\n  assert 0 <='),
     ("assert 0 <=", 'demo = { text = "a"; topic = "billing"; sure = 1 }\n  assert 0 <='),
@@ -218,6 +219,65 @@ def test_a_fix_of_a_habit_takes_its_message_away(before: str, after: str, projec
             repaired = repaired[: edit.location.start] + edit.replacement + repaired[edit.location.end :]
         left = {(one.code, one.message) for one in analyse(project, text=repaired).diagnostics}
         assert (found[0].code, found[0].message) not in left
+
+
+CHEAPEST = """optimize cheapest {
+  program = Desk
+  metric = right
+  train = tickets.train
+  val = tickets.val
+  minimize = "tokens"
+  gate score >= 0.9
+  step demos = Auto(max_calls = 900)
+  emit = demos
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "wrong", "told"),
+    [
+        ("gate score >= 0.9", "gate score >= 90", "90", "help: write `gate score >= 0.9`"),
+        ("gate score >= 0.9", "gate score >= 90%", "90%", "help: write `gate score >= 0.9`"),
+        ("gate score >= 0.9", "gate score <= 0.8", "score <= 0.8", "help: write `gate score >= 0.8`"),
+        ("gate score >= 0.9", "gate score >= 1", "1", "help: write one gate, as `gate score >= 0.9`"),
+        (
+            'minimize = "tokens"\n  gate score >= 0.9',
+            "require score >= 0.9",
+            "score",
+            "help: what a result must reach is written `gate score >= 0.9`",
+        ),
+        ("emit = demos", 'emit = "demos"', '"demos"', "help: a step's name has no quotes: `emit = demos`"),
+        (
+            "max_calls = 900",
+            "max_calls = 0",
+            "0",
+            "help: `none` may stand there, too: Model calls of the step at most: a round",
+        ),
+    ],
+)
+def test_a_result_that_is_to_be_cheap(before: str, after: str, wrong: str, told: str, project: Path) -> None:
+    text = f"{PROGRAM}\n{CHEAPEST.replace(before, after, 1)}"
+    lines = said(project, text)
+    errors = [line for line in lines if line.startswith("error")]
+    assert len(errors) == 1, lines
+    assert f" `{wrong}`: " in errors[0]
+    assert any(told in line for line in lines), lines
+
+
+def test_a_cheapest_result_that_is_asked_for_rightly(project: Path) -> None:
+    assert not [line for line in said(project, f"{PROGRAM}\n{CHEAPEST}") if line.startswith("error")]
+
+
+def test_the_part_of_a_gate_that_is_wrong_is_named(project: Path) -> None:
+    for after, label in (
+        ("score >= 90", "a score lies between 0 and 1"),
+        ("score <= 0.9", "a gate says the least, with `>=`, and this is `<=`"),
+        ("score >= baseline.score", "a gate compares the score with a number"),
+    ):
+        text = f"{PROGRAM}\n{CHEAPEST.replace('score >= 0.9', after)}"
+        found = [one for one in analyse(project, text=text).diagnostics if one.code == "DS0662"]
+        assert [one.primary.text for one in found] == [label]
 
 
 def test_what_needs_a_missing_name_is_not_offered_in_its_place(project: Path) -> None:

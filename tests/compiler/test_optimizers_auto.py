@@ -11,6 +11,7 @@ from building import compiled, project
 from edges import BLIND
 from every_step import step as step_of
 from every_step import writes, writes_by_question
+from msgspec.structs import replace
 from scripted import Asked, classifier, jitter, learner, oracle, pipeline, rows, wrong
 from stepping import Stepped, step
 
@@ -19,7 +20,7 @@ from dspec.compiler.data import Example
 from dspec.compiler.evaluate.counts import Calls
 from dspec.compiler.optimizers import auto, auto_families
 from dspec.compiler.optimizers.auto_families import FAMILIES, FEW, ORDER, FamilyPart
-from dspec.compiler.optimizers.base import Facts, Options
+from dspec.compiler.optimizers.base import Explored, Facts, Options
 from dspec.runtime.artifact.artifact import artifact_text, parse_artifact
 from dspec.runtime.errors import BudgetExceeded
 from dspec.runtime.running.bounds import calls_per_run
@@ -274,3 +275,12 @@ async def test_the_artifact_tells_what_was_tried(monkeypatch: pytest.MonkeyPatch
     assert record.stopped
     assert sum(one.calls for one in record.explored) <= record.calls
     assert all(one.low <= one.high for one in record.explored)
+
+
+def test_a_round_of_one_says_one() -> None:
+    one = Explored(
+        family="wordings", optimizers=("COPRO",), programs=1, rows=1, gain=0.0, low=0.0, high=0.0,
+        calls=1, cost_usd=None, kept=False,
+    )  # fmt: skip
+    assert one.said() == "wordings: 1 program, 1 call; none was better"
+    assert "+50.0 on 1 row (" in replace(one, gain=0.5, winner="copro").said()

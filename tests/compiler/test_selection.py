@@ -168,6 +168,9 @@ def test_what_is_said() -> None:
     assert last_word(*flips(5, 3, 92), [[]]).notes(kept=False) == (
         "no sure improvement on the rows it was chosen on: 5 rows better, 3 worse",
     )
+    assert last_word(*flips(1, 0, 99), [[]]).notes(kept=False) == (
+        "no sure improvement on the rows it was chosen on: 1 row better, 0 worse",
+    )
     assert last_word(*flips(8, 5, 87), [searched([100] * 19, 100)]).notes(kept=True) == (
         "no real improvement: +3.0 (8 rows better, 5 worse) is no more than 5.0, what the best of 19 "
         "equal programs shows by luck; the program it started from is kept",

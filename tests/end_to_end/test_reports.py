@@ -131,6 +131,22 @@ def test_trials_and_steps_are_those_of_the_compile(done: Compiled, page: Page) -
     assert trials[-1]["best"] == max(one["score"] for one in trials)
 
 
+def test_a_step_s_gain_is_that_over_what_it_was_given(done: Compiled, project: Path, page: Page) -> None:
+    (step,) = done.compiled["steps"]
+    (path,) = project.rglob("tuned.dspc.json")
+    (record,) = json.loads(path.read_text(encoding="utf-8"))["provenance"]["steps"]
+    gain = f"{100 * record['gain']:+.1f}"
+    assert step["verdict"]["real"] is (record["gain"] > record["luck"])
+    left = (
+        f", {100 * step['verdict']['gained']:+.1f} without luck"
+        if step["verdict"]["real"] and step["verdict"]["luck"]
+        else ""
+        if step["verdict"]["real"]
+        else f" is no more than the {100 * record['luck']:.1f} that luck alone brings"
+    )
+    assert f"{gain} {gain} over what it was given{left}" in page.words
+
+
 def test_answers_that_could_not_be_read_are_shown_as_they_came(page: Page) -> None:
     troubles = page.data["troubles"]
     assert troubles
@@ -197,6 +213,8 @@ def test_an_artifact_finds_its_source_and_alone_tells_what_it_can(
     assert "`--source`" in done.out
     assert found.data["tables"] == found.data["trials"] == []
     assert "Give the text a label." in found.words
+    (step,) = json.loads((tmp_path / "tuned.dspc.json").read_text(encoding="utf-8"))["provenance"]["steps"]
+    assert f" {100 * step['gain']:+.1f} {step['calls']} " in found.words, "the gain of a step, with its calls"
     copied = str(tmp_path / "tuned.dspc.json")
     told, _ = reported(project, copied, "--source", "main.dspec", out="told.html")
     assert len(told.data["tables"]) == 2

@@ -127,18 +127,25 @@ async def test_a_server_that_ends_at_once_has_said_why(tmp_path: Path) -> None:
 
 async def test_what_is_no_server_is_an_answer(tmp_path: Path) -> None:
     (tmp_path / "noise.py").write_text("print('hello')\nprint('{')\n")
-    for command, error in (
-        (f"{shlex.quote(sys.executable)} noise.py", "the MCP server cannot be reached"),
+    absent = "; check the first word of its `command`, and that it is installed"
+    for command, error, advice in (
+        (
+            f"{shlex.quote(sys.executable)} noise.py",
+            "the MCP server cannot be reached",
+            "; try its `command` in a terminal",
+        ),
         (
             "no-such-command-here",
             "the MCP server cannot be reached: there is no command `no-such-command-here`",
+            absent,
         ),
-        ("bin/absent", "the MCP server cannot be reached: there is no command `bin/absent`"),
-        ("'", "its command cannot be read: No closing quotation"),
+        ("bin/absent", "the MCP server cannot be reached: there is no command `bin/absent`", absent),
+        ("'", "its command cannot be read: No closing quotation", ""),
     ):
         async with trusting(tmp_path) as tools:
             answer = await call(tools, tool_of("mcp", command=command, tool="echo"))
             assert answer.error.startswith(error)
+            assert answer.notes[-1].endswith(advice)
 
 
 @pytest.fixture(scope="module")
@@ -181,5 +188,17 @@ async def test_a_tool_of_a_server_at_an_address(tmp_path: Path, address: str) ->
 
 async def test_nobody_at_the_address(tmp_path: Path) -> None:
     async with trusting(tmp_path) as tools:
-        answer = await call(tools, tool_of("mcp", url="http://127.0.0.1:9/mcp", tool="echo"))
-    assert answer.error.startswith("the MCP server cannot be reached")
+        answer = await call(tools, tool_of("mcp", url="http://127.0.0.1:9/mcp?key=hunter2", tool="echo"))
+    assert answer.error.startswith("the MCP server at http://127.0.0.1:9 cannot be reached: ")
+    assert "hunter2" not in answer.error
+    assert answer.notes[-1].endswith("; check the `url`, and that the server runs")
+
+
+async def test_nobody_at_the_address_that_a_variable_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEARCH_URL", "http://127.0.0.1:9/mcp")
+    async with trusting(tmp_path) as tools:
+        answer = await call(tools, tool_of("mcp", url_env="SEARCH_URL", tool="echo"))
+    assert answer.error.startswith("the MCP server at the address in SEARCH_URL cannot be reached: ")
+    assert answer.notes[-1].endswith("; check the variable, and that the server runs")

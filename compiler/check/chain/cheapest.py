@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dspec.grammar.tree import Binary, Gate, Literal, Reference
+from dspec.grammar.tree import Binary, Expr, Gate, Literal, Percent, Reference
 from dspec.runtime.models.prices import price
 
 from ... import ir
@@ -12,6 +12,8 @@ from ..declarations.metrics import MetricInfo
 from ..session import Session
 from ..shape.attributes import Reader, number_of
 from .asked import ModelsAsked
+
+_ONE_GATE = "write one gate, as `gate score >= 0.9`"
 
 
 def cheapest(
@@ -46,12 +48,15 @@ def cheapest(
         )
     for item, least in zip(gates, reached, strict=True):
         if least is None or item is not gates[0]:
+            wrong, label, instead = (
+                _unfit(item) if least is None else (item.condition, "a second gate", _ONE_GATE)
+            )
             session.report(
                 refuse(
-                    place.at(item.condition),
+                    place.at(wrong),
                     f"`{' '.join(place.text(item.condition).split())}` is no gate that a cheapest result can be held to",
-                    "one gate, a score and a number" if least is None else "a second gate",
-                    "write one gate, as `gate score >= 0.9`",
+                    label,
+                    instead,
                     at,
                 )
             )
@@ -115,10 +120,30 @@ def _least(item: Gate) -> float | None:
     if (
         isinstance(condition, Binary)
         and condition.operator == ">="
-        and isinstance(condition.left, Reference)
-        and condition.left.name.text == "score"
+        and _is_score(condition.left)
         and (number := number_of(condition.right)) is not None
         and 0.0 < number < 1.0
     ):
         return float(number)
     return None
+
+
+def _unfit(item: Gate) -> tuple[Expr, str, str]:
+    """The part of a gate that does not fit, what is wrong with it, and what to do."""
+    condition = item.condition
+    if not (isinstance(condition, Binary) and _is_score(condition.left)):
+        return condition, "one gate, a score and a number", _ONE_GATE
+    right = condition.right
+    number = right.value if isinstance(right, Percent) else number_of(right)
+    if number is None:
+        return right, "a gate compares the score with a number", _ONE_GATE
+    whole = isinstance(right, Percent) or number > 1
+    share = number / 100 if whole else number
+    instead = f"write `gate score >= {share:g}`" if 0 < share < 1 else _ONE_GATE
+    if condition.operator != ">=":
+        return condition, f"a gate says the least, with `>=`, and this is `{condition.operator}`", instead
+    return right, "a score lies between 0 and 1", instead
+
+
+def _is_score(node: Expr) -> bool:
+    return isinstance(node, Reference) and node.name.text == "score"

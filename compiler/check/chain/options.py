@@ -65,7 +65,13 @@ def option_value(
             high = option.most
         if (low is not None and number < low) or (high is not None and number > high):
             session.report(
-                codes.syntax.OutOfRange(place.at(node), f"{option.name}` of `{spec.name}", low, high)
+                codes.syntax.OutOfRange(
+                    place.at(node),
+                    f"{option.name}` of `{spec.name}",
+                    low,
+                    high,
+                    option.doc if option.optional else "",
+                )
             )
             return False, None
     return True, value

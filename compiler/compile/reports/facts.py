@@ -105,7 +105,9 @@ class StepFacts(Struct, frozen=True):
     options: tuple[tuple[str, str], ...]
     score: Score | None
     gain: float | None
-    """Over the start, of its best candidate on the same rows."""
+    """What its result scored above what it was given, on the same rows; None where it did not score both."""
+    judged: str
+    """The gain and what is left of it without luck, in a clause; "" where the compile cannot be replayed."""
     calls: int
     spent: Spent | None
     notes: tuple[str, ...] = ()

@@ -207,24 +207,18 @@ def _point(
 
 def _steps(artifact: Artifact, built: Built | None) -> tuple[StepFacts, ...]:
     ran = {} if built is None else {step.name: step for step in built.steps}
-    start = None if built is None or built.baseline is None else built.baseline
-    return tuple(
-        _step(record, ran.get(record.name), None if start is None else start.score)
-        for record in artifact.provenance.steps
-    )
+    return tuple(_step(record, ran.get(record.name)) for record in artifact.provenance.steps)
 
 
-def _step(record: StepRecord, ran: StepOutcome | None, start: float | None) -> StepFacts:
-    same_rows = ran is not None and ran.result.scored_on is None
-    gain = (
-        record.score.score - start if record.score is not None and start is not None and same_rows else None
-    )
+def _step(record: StepRecord, ran: StepOutcome | None) -> StepFacts:
+    verdict = None if ran is None else ran.verdict
     return StepFacts(
         record.name,
         record.optimizer,
         tuple((name, told(value)) for name, value in record.options.items()),
         record.score,
-        gain,
+        record.gain if verdict is None else verdict.comparison.difference,
+        "" if ran is None else ran.said or "",
         record.calls,
         None if ran is None else ran.spent.total,
         () if ran is None else ran.result.notes,

@@ -91,7 +91,7 @@ def _better(table: RowTable) -> HeadlineAnswer:
     ]
     if pair.better + pair.worse + pair.same < len(table.rows):
         details.append(
-            f"compared on the {pair.better + pair.worse + pair.same:,} rows that are known on both sides"
+            f"compared on the {plural(pair.better + pair.worse + pair.same, 'row')} known on both sides"
         )
     tone = "good" if sure and pair.difference > 0 else "bad" if sure else "plain"
     return HeadlineAnswer("What got better", points(pair.difference), "points", text, tuple(details), tone)
@@ -125,13 +125,13 @@ def _worse(table: RowTable) -> HeadlineAnswer:
 def _cost(facts: ReportFacts, table: RowTable | None) -> HeadlineAnswer:
     spent = facts.spending[0].spent if facts.spending else Spent()
     big, unit = (money(spent.usd), "") if spent.cost and not spent.unpriced else (many(spent.calls), "calls")
-    text = f"{spent.calls:,} calls and {many(spent.tokens)} tokens for the compile"
+    text = f"{plural(spent.calls, 'call')} and {many(spent.tokens)} tokens for the compile"
     if spent.unpriced and spent.calls:
         text += "; the price of a model is not known"
     elif not spent.cost:
         text += "; its models are free"
     details = [
-        f"{line.what}: {line.spent.calls:,} calls, {cost_text(line.spent)}"
+        f"{line.what}: {plural(line.spent.calls, 'call')}, {cost_text(line.spent)}"
         for line in facts.spending[1:]
         if not line.what.startswith(" ") and line.spent.calls
     ]

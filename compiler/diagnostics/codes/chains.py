@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ...project.source import Location
-from ..fixes import ItemRoom, insert_item, suggestions
+from ..fixes import ItemRoom, insert_item, replace, suggestions
 from ..record import Diagnostic, Label
 from ..spelling import closest
 from ..wording import did_you_mean, listed
@@ -287,7 +287,15 @@ class EmitsNoStep(Finding, frozen=True):
     steps: tuple[str, ...]
 
     def told(self) -> Diagnostic:
-        near = closest(self.where.text, self.steps)
+        bare = self.where.text.strip('"')
+        if bare != self.where.text and bare in self.steps:
+            return self.says(
+                f"`emit` names a step, and {self.where.text} is a text",
+                "not a step",
+                help=f"a step's name has no quotes: `emit = {bare}`",
+                fixes=(replace(self.where, bare),),
+            )
+        near = closest(bare, self.steps)
         there = (
             f"its steps are {listed(self.steps)}" if self.steps else "give a step a name: `step demos = …`"
         )

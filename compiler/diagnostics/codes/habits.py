@@ -401,6 +401,8 @@ def _items(stop: Stop) -> Habit:
             "how often is written as a number, as in `repeat 3 from …`: all calls are counted before anything runs",
             (),
         )
+    if stop.previous == "require" and stop.keyword in ("optimize", "eval") and word and _first_on_line(word):
+        return "what a result must reach is written `gate score >= 0.9`", (replace(word, "gate", guess=True),)
     if wanted == frozenset(("=", "{")) and re.fullmatch(r"[^\W\d]\w*", found) and _starts_a_line(word):
         return "text stands in double quotes, and an attribute is written `name = value`", ()
     return NONE

@@ -383,10 +383,16 @@ class OutOfRange(Finding, frozen=True):
     name: str
     low: float | None
     high: float | None
+    about: str = ""
+    """What the number is for, where `none` may stand in its place."""
 
     def told(self) -> Diagnostic:
         if self.low is not None and self.high is not None:
             bounds = f"lie between {self.low:g} and {self.high:g}"
         else:
             bounds = f"be at least {self.low:g}" if self.low is not None else f"be at most {self.high:g}"
-        return self.says(f"`{self.name}` must {bounds}, and this is {self.where.text}", "out of range")
+        return self.says(
+            f"`{self.name}` must {bounds}, and this is {self.where.text}",
+            "out of range",
+            help=f"`none` may stand there, too: {self.about}" if self.about else "",
+        )

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from dspec.runtime.schema.program import Program
 from dspec.runtime.schema.types import Row
 
+from ...diagnostics.wording import plural
 from ...evaluate.counts import Calls, Range
 from ..base import Context, Facts, OptimizerError, Options, StepResult
 from ..bootstrap_few_shot import teacher_calls
@@ -87,7 +88,7 @@ def _refuses(options: Options, train: int, val: int | None) -> OptimizerError | 
         return None
     kept = " after `auto` has drawn from it" if auto is not None and val != rows else ""
     return OptimizerError(
-        f"`minibatch_size` is {size}, and val has {rows} rows{kept}",
+        f"`minibatch_size` is {size}, and val has {plural(rows, 'row')}{kept}",
         help="lower it, or write `minibatch = false`",
     )
 

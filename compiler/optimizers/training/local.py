@@ -24,6 +24,7 @@ from dspec.runtime.models.checkpoints import digest_of, place_of, verified
 from dspec.runtime.schema.lms import LM
 
 from ... import ir
+from ...diagnostics.wording import plural
 from ...evaluate.executors.processes import LineProcess, ProcessOrder, StartProcess, start_here
 from .base import State, Trained, TrainingFailed, TrainingTask
 from .results import local_result
@@ -79,7 +80,9 @@ class LocalTrainer:
         task.job.trained = tokens if isinstance(tokens, int) else None
         shutil.rmtree(work, ignore_errors=True)
         if left_out := done.get("left_out"):
-            task.tell(f"{left_out} rows were longer than the checkpoint takes, and left out")
+            task.tell(
+                f"{plural(left_out, 'row was', 'rows were')} longer than the checkpoint takes, and left out"
+            )
         return found
 
     async def _tuned(self, task: TrainingTask, order: dict[str, object], base: Path) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from dspec.runtime.schema.program import digest as digest_of
 from dspec.runtime.schema.types import JsonValue
 
 from ... import ir
+from ...diagnostics.wording import plural
 from ...evaluate.executors.processes import StartProcess, start_here
 from . import chats, jobs
 from .base import Trained, Trainer, TrainingJob, TrainingTask
@@ -105,7 +106,7 @@ class Training:
         task = self._task(lm, settings, rows, data, seed, tell)
         job = task.job
         if job.state in _FINAL and (found := self._found(lm, task)) is not None:
-            tell(f"{untuned_name(lm.name)} was trained on these {job.rows:,} rows before")
+            tell(f"{untuned_name(lm.name)} was trained on these {plural(job.rows, 'row')} before")
             return found
         if job.state in (*_FINAL, *_AGAIN):
             job.begin_anew()
