@@ -358,7 +358,8 @@ class Explored(Struct, frozen=True):
     rows: int
     """Rows on which its winner was."""
     gain: float
-    """What the winner gained on these rows, in 0..1, without the luck of having been chosen; 0.0 where nothing was better."""
+    """What the winner gained on these rows, in 0..1, where it was kept without the luck of having been chosen; 0.0 where nothing
+    was better."""
     low: float
     high: float
     """The gain's interval at 95 %."""
@@ -376,8 +377,9 @@ class Explored(Struct, frozen=True):
         tried = f"{self.family}: {plural(self.programs, 'program')}, {took}"
         if not self.winner:
             return f"{tried}; none was better"
-        gain = f"{100 * self.gain:+.1f} on {plural(self.rows, 'row')} ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
-        return f"{tried}; `{self.winner}` {gain}, {'kept' if self.kept else 'not kept'}"
+        interval = f"({100 * self.low:+.1f} to {100 * self.high:+.1f})"
+        gain = f"{100 * self.gain:+.1f} on {plural(self.rows, 'row')} {interval}"
+        return f"{tried}; `{self.winner}` {gain}, {'kept: what is left without luck' if self.kept else 'not kept'}"
 
 
 class StepResult(Struct, frozen=True):

@@ -184,7 +184,9 @@ async def test_a_better_program_on_the_way_is_named(monkeypatch: pytest.MonkeyPa
     built, _, _ = await compiled(
         monkeypatch, tmp_path, project(tmp_path, SEARCH, fewer, emit="fewer"), learner
     )
-    assert built.notes[-1].endswith("more than the result: `emit = search` takes it, if that is more than luck")
+    assert built.notes[-1].endswith(
+        "more than the result: `emit = search` takes it, if that is more than luck"
+    )
     built, _, _ = await compiled(
         monkeypatch, tmp_path, project(tmp_path, SEARCH, fewer, emit="search"), learner
     )
