@@ -107,7 +107,7 @@ class StepFacts(Struct, frozen=True):
     gain: float | None
     """What its result scored above what it was given, on the same rows; None where it did not score both."""
     judged: str
-    """The gain and what is left of it without luck, in a clause; "" where the compile cannot be replayed."""
+    """What is left of the gain without luck; "" where luck has no part in it, or the compile cannot be replayed."""
     calls: int
     spent: Spent | None
     notes: tuple[str, ...] = ()

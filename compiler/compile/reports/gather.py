@@ -16,6 +16,7 @@ from ..built import Built, StepOutcome
 from ..evals import scored
 from ..prepared import Prepared, Resolved, spell_rows
 from ..provenance import as_evaluation
+from ..selection import LastWord
 from .facts import PricedFacts, ReportFacts, RowTable, SpendLine, StepFacts, TrialPoint, Trouble
 from .kept import Archive
 from .prompting import prompts_of, told
@@ -210,6 +211,12 @@ def _steps(artifact: Artifact, built: Built | None) -> tuple[StepFacts, ...]:
     return tuple(_step(record, ran.get(record.name)) for record in artifact.provenance.steps)
 
 
+def _left(verdict: LastWord) -> str:
+    if not verdict.real:
+        return "no more than luck"
+    return f"{100 * verdict.worth.gained:+.1f} without luck" if verdict.lucky else ""
+
+
 def _step(record: StepRecord, ran: StepOutcome | None) -> StepFacts:
     verdict = None if ran is None else ran.verdict
     return StepFacts(
@@ -218,7 +225,7 @@ def _step(record: StepRecord, ran: StepOutcome | None) -> StepFacts:
         tuple((name, told(value)) for name, value in record.options.items()),
         record.score,
         record.gain if verdict is None else verdict.comparison.difference,
-        "" if ran is None else ran.said or "",
+        "" if verdict is None else _left(verdict),
         record.calls,
         None if ran is None else ran.spent.total,
         () if ran is None else ran.result.notes,
