@@ -49,8 +49,13 @@ class LastWord(Struct, frozen=True):
 
     @property
     def real(self) -> bool:
-        """Whether the gain is more than luck: more than the best of equal programs shows, and than what is luck in this one."""
-        return self.comparison.difference > max(self.chance, self.worth.luck)
+        """Whether the gain is more than luck."""
+        return self.comparison.difference > self.most_luck
+
+    @property
+    def most_luck(self) -> float:
+        """What luck may bring: as much as the best of equal programs shows, or as is luck in this one."""
+        return max(self.chance, self.worth.luck)
 
     @property
     def by_luck(self) -> str:
@@ -105,8 +110,7 @@ class LastWord(Struct, frozen=True):
         """Gain and luck in a clause."""
         gain = f"{100 * self.comparison.difference:+.1f} over what it was given"
         if not self.real:
-            luck = max(self.chance, self.worth.luck)
-            return f"{gain} is no more than the {100 * luck:.1f} that luck alone brings"
+            return f"{gain} is no more than the {100 * self.most_luck:.1f} that luck alone brings"
         return f"{gain}, {100 * self.worth.gained:+.1f} without luck" if self.lucky else gain
 
     @property

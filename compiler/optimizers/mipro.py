@@ -196,10 +196,9 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         return ranked(board.candidates(), cut=raised, rivals=board.rivals)
     if pool.lost:
         notes.append(f"{plural(pool.lost, 'proposal')} could not be used or said what another said")
-    result = ranked(
-        board.candidates(), cut=halt, notes=tuple(notes), rivals=board.rivals, ended=board.settled
-    )
-    before, after = board.candidates()[0].scores, result.candidates[0].scores
+    scored = board.candidates()
+    result = ranked(scored, cut=halt, notes=tuple(notes), rivals=board.rivals, ended=board.settled)
+    before, after = scored[0].scores, result.candidates[0].scores
     if len(result.rivals) < 2 or shares_of(before):
         return result
     return structs.replace(result, luck=luck_of_foreseen(before, after, result.rivals))
