@@ -80,8 +80,8 @@ class Bars:
 
     def _answers(self) -> int:
         tally = self._tally()
-        return tally.calls + tally.replayed + tally.shared
+        return tally.calls + tally.free
 
     def _spent(self) -> str:
         tally = self._tally()
-        return f"{plural(tally.calls, 'call')}, {tally.replayed + tally.shared} free, ${tally.spent.usd:.4f}"
+        return f"{plural(tally.calls, 'call')}, {tally.free} free, ${tally.spent.usd:.4f}"

@@ -318,7 +318,7 @@ class _Shown:
             "failed": self.failed,
             "rows": self._total,
             "calls": spent.calls,
-            "replayed": self._tally.replayed + self._tally.shared,
+            "replayed": self._tally.free,
             "input_tokens": spent.input_tokens,
             "output_tokens": spent.output_tokens,
             "usd": spent.known_usd,

@@ -214,7 +214,8 @@ class StepJson(TypedDict):
 
 
 class CompileCalls(TypedDict):
-    """`needed` counts calls as if nothing had been answered before; the others are where their answers came from."""
+    """`needed` counts calls as if nothing had been answered before; the others are where their answers came from. `replayed` are
+    those that nobody paid again, of the ledger or of the same call in flight; `shared` is 0, and there for readers of before."""
 
     planned: PlannedCalls
     needed: int

@@ -2,8 +2,9 @@
 
 The JSON is stable: `{"version": 1, "compiled": […]}` and `{"version": 1, "evals": […]}`. Scores are in 0..1,
 costs in USD. `needed` counts calls as if nothing had been answered before, those of judges (`judge`) among
-them: those that were `made` now, that the ledger or a call in flight answered (`replayed`, `shared`), and those of
-runs that are `remembered`, less what was made `besides`, which nothing needed in the end. `spoiled` is what was reported of
+them: those that were `made` now, that the ledger or a call in flight answered (`replayed`), and those of runs that are
+`remembered`, less what was made `besides`, which nothing needed in the end. `shared` is 0: those of a call in flight are
+`replayed`, since which answers had arrived by then is a matter of time. `spoiled` is what was reported of
 requests without an answer; it is in `tokens` and `cost_usd`. `reserved` is what the budget counts besides, at most: requests of
 which nobody reported what they took. `answers` counts those that
 were cut off, those that had to be guessed at and those that could not be read.
@@ -250,17 +251,15 @@ def _flaws(flaws: Flaws) -> JsonValue:
 def origins(result: Compiled) -> tuple[int, int]:
     """Calls that it needed of runs that are remembered, and calls that were made and that nothing needed in the end."""
     tally = result.tally
-    rest = result.spent.calls - tally.calls - tally.replayed - tally.shared
+    rest = result.spent.calls - tally.calls - tally.free
     return max(0, rest), max(0, -rest)
 
 
 def spent_line(tally: Tally, remembered: int = 0, besides: int = 0) -> Text:
     """What a compile cost, in one line."""
     parts = [f"{tally.calls} model call{'' if tally.calls == 1 else 's'}"]
-    if tally.replayed:
-        parts.append(f"{tally.replayed} answered from the ledger")
-    if tally.shared:
-        parts.append(f"{tally.shared} shared in flight")
+    if tally.free:
+        parts.append(f"{tally.free} not paid again")
     if remembered:
         parts.append(f"{remembered} of runs that are remembered")
     if besides:
@@ -342,8 +341,8 @@ def _compiled(result: Compiled) -> JsonValue:
             "needed": result.spent.calls,
             "judge": _judge_calls(result),
             "made": tally.calls,
-            "replayed": tally.replayed,
-            "shared": tally.shared,
+            "replayed": tally.free,
+            "shared": 0,
             "remembered": origins(result)[0],
             "besides": origins(result)[1],
             "spoiled": tally.spoiled,

@@ -106,6 +106,12 @@ class Tally(Struct):
         """Answers received from models."""
         return self.spent.calls
 
+    @property
+    def free(self) -> int:
+        """Answers that nobody paid for: kept from before, or of the same request in flight. Which of the two one was is a matter
+        of time, how many they are is not."""
+        return self.replayed + self.shared
+
     def add(self, answer: Answer, seconds: float) -> None:
         self.seconds += seconds
         self.spent += Spent.of(answer.usage, answer.cost)
