@@ -201,6 +201,8 @@ class Ran:
         """Whether steps run though nothing can be better than the program that the compile starts from."""
         if resolved.optimize.lms and resolved.optimize.minimize is not None:
             self._unended = True  # as good on another model, it may be cheaper
+        self._made = "the result" if resolved.optimize.minimize is None else "the steps' program"
+        """What the steps end with, for people: where something is minimized, a cheaper program may be the result."""
         self._offers: list[ScoredProgram] = []
         self._chosen: Chosen | None = None
         self._settled = False
@@ -230,12 +232,11 @@ class Ran:
         if self._unscored:
             return
         try:
-            self._final = await self._evaluator.evaluate(
-                self._emitted, resolved.raced, label=resolved.optimize.name
-            )
+            label = resolved.optimize.name if resolved.optimize.minimize is None else self._made
+            self._final = await self._evaluator.evaluate(self._emitted, resolved.raced, label=label)
         except (BudgetExceeded, Stopped) as halt:
             self._halt(halt)
-            self._notes.append("every step ran, but the result could not be scored any more")
+            self._notes.append(f"every step ran, but {self._made} could not be scored any more")
             return
         try:
             await self._look_further()
@@ -258,7 +259,7 @@ class Ran:
         ):
             origin = origins[last]
             self._notes.append(
-                f"step `{last}` is left out, and the result is what step `{origin}` made: {verdict.said} "
+                f"step `{last}` is left out, and {self._made} is what step `{origin}` made: {verdict.said} "
                 f"(`emit = {last}` has it compared with the start)"
             )
             last = origin
@@ -444,7 +445,7 @@ class Ran:
             self._notes.append("nothing was scored: the program is the one it started from")
             return
         self._emitted = self._best.program
-        self._notes.append(f"cut short: the result is `{self._best.label}`, the best that was scored")
+        self._notes.append(f"cut short: {self._made} is `{self._best.label}`, the best that was scored")
 
     def _spent(self) -> Account:
         """What the compile needed: the scorings before and after the steps, and each step."""

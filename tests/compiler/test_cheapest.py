@@ -18,6 +18,7 @@ from scripted import Asked, classifier, learner
 from sorting import sorting
 
 import dspec
+from dspec.compiler import ir
 from dspec.compiler.compile.evals import score_of
 from dspec.compiler.compile.offers import (
     LEVEL,
@@ -30,6 +31,7 @@ from dspec.compiler.compile.offers import (
     unit_of,
     worth_keeping,
 )
+from dspec.compiler.evaluate.events import Event, RowScored
 from dspec.compiler.search import Full
 from dspec.runtime.artifact.artifact import artifact_text, parse_artifact, write_artifact
 from dspec.runtime.errors import ArtifactError, ConfigurationError
@@ -154,6 +156,25 @@ async def test_the_cheapest_program_of_a_compile_is_its_result(
     sure = [one for one in cheap.offers if reaches(one.scores, 0.05, LEVEL / cheap.chosen.tried)]
     assert cheap.chosen.offer.takes.tokens == min(one.takes.tokens for one in sure)
     assert not cheap.missed
+
+
+@pytest.mark.parametrize("budget", [ir.Budget(), ir.Budget(calls=110)])
+async def test_what_the_steps_made_is_not_told_as_the_result(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, budget: ir.Budget
+) -> None:
+    """A cheaper program may be that, and is told of in the last note."""
+    events: list[Event] = []
+    block = project(tmp_path, SEARCH, minimize="tokens", gate=0.05, budget=budget)
+    built, _, _ = await compiled(monkeypatch, tmp_path, block, learner, report=events.append)
+    assert built.status == ("complete" if budget.calls is None else "budget")
+    assert built.chosen is not None
+    assert built.chosen.offer is not None
+    assert built.artifact.program == built.chosen.offer.program
+    scored = [one.label for one in events if isinstance(one, RowScored)]
+    assert "tuned" not in scored
+    assert ("the steps' program" in scored) == (budget.calls is None)
+    assert not any("the result" in note for note in built.notes)
+    assert any("the steps' program is `" in note for note in built.notes) == (budget.calls is not None)
 
 
 async def test_where_none_is_certain_nothing_is_the_result(
