@@ -28,7 +28,7 @@ from ..evaluate.counts import Calls, Range
 from ..evaluate.meter import Purpose
 from ..optimizers.base import Facts, Options
 from ..optimizers.compat.table import calls_of, scores_val
-from ..optimizers.demos import has_demos
+from ..optimizers.demos import has_demos, has_labels
 from ..optimizers.ensemble import gather
 from ..optimizers.frozen import thaw, tunable
 from ..optimizers.prompt_room import PromptRoom
@@ -293,6 +293,7 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
             and (origin or optimize.program) not in resolved.awaited
             and not has_demos(starts),
             val_given=optimize.val is not None,
+            labelled=has_labels(starts, resolved.train),
             finalists=finalists_of(optimize, step.name),
             nested=nested,
             tools=len(tunable_tools(starts)),

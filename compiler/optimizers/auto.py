@@ -54,7 +54,7 @@ from .auto_families import (
     rounds_within,
 )
 from .base import Context, Explored, Facts, OptimizerError, Option, Options, Shows, Spec, StepResult, Writes
-from .demos import Streams, has_demos, labels_for, without_demos
+from .demos import Streams, has_demos, has_labels, without_demos
 from .ensemble import SPEC as ENSEMBLE
 from .ensemble import gather
 from .frozen import thaw, tunable
@@ -239,6 +239,7 @@ class _Search:
             student_scored=True,
             tools=len(tunable_tools(student)),
             teachers=len(teachers),
+            labelled=has_labels(student, context.train),
         )
         scored = replace(self.facts, student_scored=context.start_scored is not None)
         self.left = all_rounds(options, scored)
@@ -250,19 +251,14 @@ class _Search:
         self._limit()
 
     def _limit(self) -> None:
-        """Leaves out what cannot help here, and says why."""
-        context = self.context
+        """Says what is left out since it cannot help here (`rounds_within`), and why."""
         if self.facts.val < FEW:
             self.notes.append(
                 f"{plural(self.facts.val, 'row to compare on tells', 'rows to compare on tell')} little: "
                 f"only what is cheap is tried ({FEW} would do)"
             )
-        labelled = any(labels_for(one, context.train[:1000]) for one in tunable(self.best.program).values())
-        if labelled:
-            return
-        without = dict.fromkeys(family.name for family in self.left if family.needs_labels)
-        self.left = [family for family in self.left if not family.needs_labels]
-        if without:
+        elif not self.facts.labelled:
+            without = [family.name for family in FAMILIES if family.needs_labels]
             self.notes.append(f"no row of train has a label: {' and '.join(without)} are left out")
 
     async def go(self) -> Halt | None:
@@ -456,6 +452,7 @@ class _Search:
                 cost_usd=paid,
                 kept=kept,
                 winner=won.label if better else "",
+                cut=result.cut is not None,
             )
         )
         return max(0.0, gained), result.cut

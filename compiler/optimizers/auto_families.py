@@ -198,7 +198,8 @@ def rounds_within(calls: float, facts: Facts) -> list[Family]:
     """The rounds that so many calls pay for."""
     able = [[one for one in way if facts.val >= FEW or not one.searches] for way in WAYS]
     paid = [_paid(way, calls, facts) for way in able]
-    return max(paid, key=_hoped)
+    # Last, so that rows without labels never make for more calls: a plan may know of more rows than the run learns from.
+    return [one for one in max(paid, key=_hoped) if facts.labelled or not one.needs_labels]
 
 
 def _hoped(rounds: Sequence[Family]) -> float:

@@ -108,6 +108,8 @@ class Facts(Struct, frozen=True):
     """The student is known to have no demos, so that it is its own zero-shot candidate."""
     val_given: bool = True
     """False when `val` counts train's rows because the block names none."""
+    labelled: bool = True
+    """Some row of train has a label that a demo can show (`demos.has_labels`)."""
     finalists: int = 1
     """Candidates that a later step takes (`.candidates.top(k)`), so that a race must complete as many."""
 
@@ -370,16 +372,19 @@ class Explored(Struct, frozen=True):
     """Whether the winner is what the rounds after it started from."""
     winner: str = ""
     """Its label; empty where nothing was better."""
+    cut: bool = False
+    """Whether the budget or the user ended the round before its end."""
 
     def said(self) -> str:
         """The round in a line."""
         took = plural(self.calls, "call") + (f", ${self.cost_usd:,.4f}" if self.cost_usd else "")
         tried = f"{self.family}: {plural(self.programs, 'program')}, {took}"
         if not self.winner:
-            return f"{tried}; none was better"
+            return f"{tried}; {'cut short before one was better' if self.cut else 'none was better'}"
         interval = f"({100 * self.low:+.1f} to {100 * self.high:+.1f})"
         gain = f"{100 * self.gain:+.1f} on {plural(self.rows, 'row')} {interval}"
-        return f"{tried}; `{self.winner}` {gain}, {'kept: what is left without luck' if self.kept else 'not kept'}"
+        end = "kept: what is left without luck" if self.kept else "not kept"
+        return f"{tried}; `{self.winner}` {gain}, {'cut short, ' if self.cut else ''}{end}"
 
 
 class StepResult(Struct, frozen=True):

@@ -76,6 +76,12 @@ def _fields_shown(
     return inputs, outputs
 
 
+def has_labels(program: Program, rows: Rows) -> bool:
+    """Whether some row, of the first thousand, can show one of the program's predictors something."""
+    predictors = tunable(program).values()
+    return any(_fields_shown(one, row, None) is not None for one in predictors for row in rows[:1000])
+
+
 class _Labelled(Sequence[Demo]):
     """Demos of which few are drawn: each is made when it is."""
 

@@ -125,6 +125,19 @@ async def test_without_labels_those_that_need_some_are_left_out(monkeypatch: pyt
     assert len(tried(done)) == len({*tried(done)})
     assert done.spent.calls < 300
     assert any(note.startswith("no row of train has a label: ") for note in done.result.notes)
+    facts = Facts(len(bare), 2 * len(bare), 1, 1)
+    labelled = auto.SPEC.calls(Options(auto.SPEC, {}), facts)
+    assert done.spent.calls <= done.promised.most < 0.5 * labelled.most
+    assert done.promised == auto.SPEC.calls(Options(auto.SPEC, {}), replace(facts, labelled=False))
+
+
+def test_rows_without_labels_never_make_for_more_calls() -> None:
+    """Where there is no val, the plan knows of labels in the half that is compared on."""
+    facts = Facts(train=100, val=150, predictors=1, calls_per_run=1, student_scored=True)
+    for most in range(50, 3000, 50):
+        options = Options(auto.SPEC, {"max_calls": most})
+        bare = auto.SPEC.calls(options, replace(facts, labelled=False))
+        assert bare.most <= auto.SPEC.calls(options, facts).most
 
 
 async def test_rounds_that_max_calls_cannot_pay_for_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,6 +267,12 @@ async def test_the_wall_leaves_the_best_so_far(monkeypatch: pytest.MonkeyPatch, 
     (done,) = built.steps
     assert isinstance(done.result.cut, BudgetExceeded)
     assert done.result.stopped == done.result.cut.message
+    # What was under way did not come to nothing, it came to no end.
+    *whole, last = done.result.explored
+    assert last.cut
+    assert not any(one.cut for one in whole)
+    assert last.said().endswith("; cut short before one was better")
+    assert last.said() in done.result.notes
 
 
 async def test_the_artifact_tells_what_was_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

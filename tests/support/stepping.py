@@ -19,6 +19,7 @@ from dspec.compiler.evaluate.streams import stream
 from dspec.compiler.optimizers.base import Context, Facts, Nested, Options, StepResult
 from dspec.compiler.optimizers.choosing import ModelChoice
 from dspec.compiler.optimizers.compat.table import Compat, calls_of, run_of
+from dspec.compiler.optimizers.demos import has_labels
 from dspec.compiler.optimizers.frozen import freeze, thawed, tunable
 from dspec.compiler.optimizers.table import SPECS
 from dspec.compiler.optimizers.texts import tunable_tools
@@ -129,6 +130,7 @@ async def step(
         teacher_calls_per_run=None if teacher is None else sum(map(calls_per_run, (teacher, *teachers))),
         teachers=0 if teacher is None else 1 + len(teachers),
         val_given=val_given,
+        labelled=has_labels(student, train),
         nested=nested or {},
         tools=len(tunable_tools(student)),
         lms=max(1, len(models.names)),
