@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from mcp.types import CallToolResult
 
 STARTING_SECONDS = 60.0
+"""So long may a server take to start. A try waits for it no longer than its own time, and the next one may find it ready."""
 _ALIVE_SECONDS = 2.0
 _LEAVING_SECONDS = 2.0
 """So long may a server take to end once nobody asks it any more."""
@@ -100,6 +101,7 @@ class McpTool:
                 await opening.result().aclose()
             else:
                 opening.cancel()
+                await asyncio.wait((opening,), timeout=_CLOSING_SECONDS)
         if self._left:
             await asyncio.wait(self._left, timeout=_CLOSING_SECONDS)
 
@@ -114,7 +116,11 @@ class McpTool:
         if opening is None:
             loop = asyncio.get_running_loop()
             opening = self._opening = loop.create_task(_Connection.opened(tool, self._root))
-        return await asyncio.shield(opening)
+        try:
+            async with asyncio.timeout(tool.timeout):
+                return await asyncio.shield(opening)
+        except TimeoutError:
+            raise ToolProblem(f"the MCP server did not answer within {tool.timeout:g} s") from None
 
     def _leave(self, connection: _Connection) -> None:
         """Gives the connection up: nothing more is asked of it, and it closes while other calls go on."""
@@ -151,12 +157,17 @@ class _Connection:
             async with asyncio.timeout(STARTING_SECONDS):
                 connection.client = await asyncio.shield(connection._ready)
         except TimeoutError:
-            connection._keeper.cancel()
+            await connection._left()
             raise connection.problem(f"the MCP server did not answer within {STARTING_SECONDS:g} s") from None
         except BaseException:
-            connection._keeper.cancel()
+            await connection._left()
             raise
         return connection
+
+    async def _left(self) -> None:
+        """Gives up a connection that is not open yet: what was started for it is ended."""
+        self._keeper.cancel()
+        await asyncio.wait((self._keeper,), timeout=_CLOSING_SECONDS)
 
     async def alive(self) -> bool:
         from mcp import types

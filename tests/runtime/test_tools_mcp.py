@@ -148,6 +148,39 @@ async def test_what_is_no_server_is_an_answer(tmp_path: Path) -> None:
             assert answer.notes[-1].endswith(advice)
 
 
+@pytest.mark.parametrize("retry", [0, 1])
+async def test_a_server_that_never_answers_takes_the_time_of_a_try(tmp_path: Path, retry: int) -> None:
+    """All tries wait for the same server, which ends with the tools."""
+    (tmp_path / "hangs.py").write_text(
+        "import os, time\nopen('pids', 'a').write(f'{os.getpid()}\\n')\ntime.sleep(600)\n"
+    )
+    hangs = tool_of(
+        "mcp", command=f"{shlex.quote(sys.executable)} hangs.py", tool="echo", timeout=1, retry=retry
+    )
+    async with trusting(tmp_path) as tools:
+        began = time.monotonic()
+        answer = await call(tools, hangs)
+        assert time.monotonic() - began < 20
+        assert answer.error == "the MCP server did not answer within 1 s"
+        assert len(answer.notes) == retry + 1
+    (started,) = (tmp_path / "pids").read_text().split()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started), 0)
+
+
+async def test_a_further_try_finds_the_server_that_was_slow_to_start(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(
+        f"import runpy, time\ntime.sleep(1)\nrunpy.run_path({str(SERVER)!r}, run_name='__main__')\n"
+    )
+    async with trusting(tmp_path) as tools:
+        slow = tool_of(
+            "mcp", command=f"{shlex.quote(sys.executable)} slow.py", tool="echo", timeout=0.5, retry=20
+        )
+        answer = await call(tools, slow, query="a")
+        assert answer.value == "a"
+        assert answer.notes[0] == "try 1 of 21: the MCP server did not answer within 0.5 s"
+
+
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     with socket.socket() as found:
