@@ -17,6 +17,7 @@ from dspec.runtime.errors import DspecError
 
 from .. import ir
 from ..diagnostics import codes
+from ..diagnostics.wording import metered
 
 if TYPE_CHECKING:
     from ..check.session import Session
@@ -51,7 +52,7 @@ def spell(unit: str, amount: float | None) -> str:
         return "any amount"
     if unit == "usd":
         return f"${amount:,.4f}" if amount < 1 else f"${amount:,.2f}"
-    return f"{amount:,.0f} {unit}"
+    return metered(unit, amount)
 
 
 def check_budgets(session: Session, lowered: Callable[[], ir.Project]) -> None:

@@ -50,6 +50,12 @@ def plural(count: int, noun: str, many: str = "") -> str:
     return f"{count:,} {noun if count == 1 else many or noun + 's'}"
 
 
+def metered(unit: str, amount: float) -> str:
+    """Of a budget's unit other than money: `1 call`, `2,000 tokens`, `1.5 minutes`."""
+    shown = round(amount) if unit != "minutes" or amount == round(amount) else amount
+    return f"{shown:,} {unit.removesuffix('s') if shown == 1 else unit}"
+
+
 def noun(kind: str) -> str:
     """What messages call a kind of declaration."""
     return {"optimize": "optimize block", "import": "imported file", "repeat": "repetition"}.get(kind, kind)

@@ -40,6 +40,7 @@ from dspec.runtime.models.transports.answers import estimate_request
 from dspec.runtime.schema.usage import Spent, Usage, pico
 
 from .. import ir
+from ..diagnostics.wording import metered
 
 _LOG = logging.getLogger("dspec")
 FALLBACK_TOKENS = 1024
@@ -301,20 +302,13 @@ class Wall:
         )
 
     def _told_over(self, unit: str) -> str:
-        spent = {
-            "calls": f"{self.spent.calls} calls",
-            "tokens": f"{self.spent.tokens} tokens",
-            "usd": f"{self.spent.usd:.6f} USD",
-        }[unit]
+        spent = f"{self.spent.usd:.6f} USD" if unit == "usd" else metered(unit, getattr(self.spent, unit))
         _, took, expected, model = self._excess
-        why = f": an answer of {model} took {took} tokens, where {expected} were the most expected"
+        why = (
+            f": an answer of {model} took {metered('tokens', took)}, where {expected} were the most expected"
+        )
         return f"the budget of {self._shown(unit)} is passed, with {spent} spent{why if took else ''}"
 
     def _shown(self, unit: str) -> str:
-        amount = {
-            "calls": f"{self._budget.calls} calls",
-            "tokens": f"{self._budget.tokens} tokens",
-            "usd": f"{self._budget.usd} USD",
-            "minutes": f"{self._budget.minutes} minutes",
-        }
-        return amount[unit]
+        amount = getattr(self._budget, unit)
+        return f"{amount} USD" if unit == "usd" else metered(unit, amount)

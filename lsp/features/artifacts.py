@@ -10,6 +10,7 @@ from msgspec import Struct
 from dspec.compiler.check.session import Session
 from dspec.compiler.check.symbols import Symbol
 from dspec.compiler.diagnostics.settings import compiled_folder
+from dspec.compiler.diagnostics.wording import plural
 from dspec.runtime.artifact.artifact import Artifact, read_artifact
 from dspec.runtime.errors import ArtifactError
 from dspec.runtime.schema.ensemble import parts
@@ -82,4 +83,4 @@ def scores(artifact: Artifact) -> str:
     score = artifact.scores.get(role)
     if score is None:
         return ""
-    return f"{score.metric} {100 * score.score:.1f} on {role} ({score.n} rows)"
+    return f"{score.metric} {100 * score.score:.1f} on {role} ({plural(score.n, 'row')})"

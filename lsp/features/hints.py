@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from dspec.compiler.check.analysis import Analysis
 from dspec.compiler.check.symbols import Symbol
+from dspec.compiler.diagnostics.wording import plural
 from dspec.grammar.tree import Section, Setting, Step
 
 from .facts import DataFacts
@@ -47,7 +48,7 @@ def _numbers(analysis: Analysis, facts: DataFacts) -> Iterator[Hint]:
         if not facts.tells_of(symbol):
             continue
         if symbol.kind == "dataset" and symbol.key in facts.rows:
-            yield Hint(symbol.location.end, _rows(facts.rows[symbol.key]))
+            yield Hint(symbol.location.end, plural(facts.rows[symbol.key], "row"))
             yield from _parts(symbol, facts)
         elif symbol.kind == "optimize":
             if symbol.key in facts.totals:
@@ -60,7 +61,7 @@ def _parts(symbol: Symbol, facts: DataFacts) -> Iterator[Hint]:
     for section in symbol.declaration.items or ():
         for item in section.items if isinstance(section, Section) and section.name.text == "split" else ():
             if isinstance(item, Setting) and item.name.text in sizes:
-                yield Hint(symbol.block.start + item.span.end, _rows(sizes[item.name.text]))
+                yield Hint(symbol.block.start + item.span.end, plural(sizes[item.name.text], "row"))
 
 
 def _steps(symbol: Symbol, facts: DataFacts) -> Iterator[Hint]:
@@ -70,7 +71,3 @@ def _steps(symbol: Symbol, facts: DataFacts) -> Iterator[Hint]:
         cost = costs.get(step.name.text if step.name else f"step{number + 1}")
         if cost is not None:
             yield Hint(symbol.block.start + step.span.end, spell_cost(cost))
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"

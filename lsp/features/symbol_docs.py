@@ -12,6 +12,7 @@ from dspec.compiler.check.declarations.signatures import SignatureInfo
 from dspec.compiler.check.symbols import Symbol
 from dspec.compiler.check.types.declared import RunnableInfo, TunedInfo
 from dspec.compiler.check.types.kinds import Group, NamedValue, spell
+from dspec.compiler.diagnostics.wording import plural
 from dspec.compiler.optimizers.table import find as find_optimizer
 from dspec.grammar.tree import Call, FieldItem, Literal, Reference, Step
 from dspec.runtime.schema.program import LM, Predictor, Record
@@ -218,7 +219,7 @@ def _rows(symbol: Symbol, found: DatasetInfo, facts: DataFacts) -> str:
         return ""
     parts = facts.parts.get(symbol.key, {})
     shares = ", ".join(f"{code(name)} {count:,}" for name, count in parts.items())
-    return f"{facts.rows[symbol.key]:,} rows{f': {shares}' if shares else ''}."
+    return f"{plural(facts.rows[symbol.key], 'row')}{f': {shares}' if shares else ''}."
 
 
 def _of_part(symbol: Symbol, facts: DataFacts) -> str:
@@ -228,7 +229,7 @@ def _of_part(symbol: Symbol, facts: DataFacts) -> str:
     count = facts.parts.get(key, {}).get(symbol.name)
     if count is None or facts.texts.get(key) != symbol.block.text:
         return ""
-    return f"{count:,} of {facts.rows[key]:,} rows."
+    return f"{count:,} of {plural(facts.rows[key], 'row')}."
 
 
 def column_facts(symbol: Symbol, facts: DataFacts) -> ColumnFacts | None:

@@ -142,7 +142,8 @@ class TypedPrediction(Mapping[str, JsonValue]):
             for name, value in self.outputs.items()
         )
         cost = "" if self.usage.cost is None else f" · ${self.usage.cost:.4f}"
-        told = f"{self.usage.calls} model calls · {self.usage.tokens:,} tokens{cost}"
+        calls = f"{self.usage.calls} model {'call' if self.usage.calls == 1 else 'calls'}"
+        told = f"{calls} · {self.usage.tokens:,} tokens{cost}"
         return f"<table>{rows}</table><small>{escape(told)}</small>"
 
 

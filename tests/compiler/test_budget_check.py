@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 from faulting import project
+from scripted import FAKE
 
 from dspec.compiler import ir
 from dspec.compiler.check.analysis import Analysis, analyse
+from dspec.compiler.compile.affording import spell
+from dspec.compiler.evaluate.budget import Wall
+from dspec.runtime.errors import BudgetExceeded
+from dspec.runtime.models.protocol import Message, Request
+from dspec.runtime.schema.usage import Spent
 
 EVAL = "\neval ship { program = tuned; metric = right; data = texts.test; SETTING }\n"
 
@@ -98,3 +104,21 @@ def test_what_answers_cost_nothing_needs_no_bound(model: str, free: bool, tmp_pa
     assert ("DS0711" in codes) is not free
     text = text.replace("output = 2.0", "output = 0.0")
     assert "DS0711" not in {each.code for each in analyse(made.source, text=text).diagnostics}
+
+
+@pytest.mark.parametrize(
+    ("unit", "amount", "said"),
+    [
+        ("calls", 1, "1 call"),
+        ("calls", 2000, "2,000 calls"),
+        ("tokens", 1, "1 token"),
+        ("minutes", 1.0, "1 minute"),
+        ("minutes", 0.5, "0.5 minutes"),
+    ],
+)
+async def test_an_amount_is_said_as_it_is(unit: str, amount: float, said: str) -> None:
+    assert spell(unit, amount) == said
+    wall = Wall(ir.Budget.model_validate({unit: amount}), clock=iter([0.0, 1e9]).__next__)
+    wall.spent = Spent(calls=int(amount))
+    with pytest.raises(BudgetExceeded, match=f"budget of {said}\n"):
+        await wall.reserve(Request(FAKE, (Message("user", "Hello?"),)))

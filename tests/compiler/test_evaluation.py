@@ -292,7 +292,7 @@ async def test_the_wall_of_calls_is_never_passed_and_what_was_paid_is_kept(
         wall = Wall(ir.Budget(calls=limit))
         evaluator = Evaluator(engine, store, exact(), wall=wall)
         if limit < 12:
-            with pytest.raises(BudgetExceeded, match=f"budget of {limit} calls"):
+            with pytest.raises(BudgetExceeded, match=f"budget of {limit} calls?\n"):
                 await evaluator.evaluate(classifier(), rows(12))
         else:
             await evaluator.evaluate(classifier(), rows(12))
@@ -335,7 +335,7 @@ async def test_the_minutes_wall_reads_the_clock_it_is_given(monkeypatch: pytest.
     script = Script(oracle)
     with scripted(monkeypatch, script, threads=1) as engine:
         wall = Wall(ir.Budget(minutes=1), lambda: 61.0 if script.calls >= 5 else 0.0)
-        with pytest.raises(BudgetExceeded, match=r"1\.0 minutes"):
+        with pytest.raises(BudgetExceeded, match="budget of 1 minute\n"):
             await Evaluator(engine, Store(), exact(), wall=wall, width=1).evaluate(classifier(), rows(9))
     assert script.calls == 5
 

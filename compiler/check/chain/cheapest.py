@@ -7,6 +7,7 @@ from dspec.runtime.models.prices import price
 
 from ... import ir
 from ...diagnostics import codes
+from ...tables.blocks import BLOCKS
 from ..declarations.lms import lm
 from ..declarations.metrics import MetricInfo
 from ..session import Session
@@ -25,8 +26,10 @@ def cheapest(
     gates = [item for item in place.declaration.items or () if isinstance(item, Gate)]
     reached = [_least(item) for item in gates]
     refuse = codes.chains.CannotMinimize
+    # What is missing may be what could not be read, or stands under a name that nobody knows: either is reported as that.
+    whole = not place.block.problems and all(map(BLOCKS["optimize"].attribute, read.found))
     if node is None:
-        for item in gates:
+        for item in gates if whole else ():
             session.report(
                 refuse(
                     place.at(item.condition),
@@ -37,7 +40,7 @@ def cheapest(
             )
         return None, None
     at = place.at(node)
-    if not gates:
+    if not gates and whole:
         session.report(
             refuse(
                 at,
@@ -72,7 +75,7 @@ def cheapest(
                     place.at(other),
                 )
             )
-    if "val" not in read.found:
+    if "val" not in read.found and whole:
         session.report(
             refuse(
                 at,

@@ -6,6 +6,8 @@ This file compares what was parsed with the table in `blocks`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dspec.grammar.tree import (
     Call,
     CheckItem,
@@ -145,9 +147,17 @@ def _items(session: Session, place: Place, spec: BlockSpec) -> None:
             codes.attributes.TwoDocStrings(place.at(extra), place.at(docs[0]), spec.keyword, _called(place))
         )
     if place.declaration.items is not None and not place.block.problems and not has_misplaced(place):
+        meant = _misspelt(place.declaration.items, spec)
         for attribute in spec.attributes:
-            if attribute.required and attribute.name not in seen:
+            if attribute.required and attribute.name not in seen and attribute.name not in meant:
                 _missing(session, place, attribute, spec)
+
+
+def _misspelt(items: Sequence[Item], spec: BlockSpec | SectionSpec) -> set[str]:
+    """The attributes that settings of unknown names are likely to be: these are reported with the names they should have."""
+    known = [attribute.name for attribute in spec.attributes]
+    unknown = (item.name.text for item in items if isinstance(item, Setting))
+    return {near for name in unknown if name not in known for near in closest(name, known)[:1]}
 
 
 def has_misplaced(place: Place) -> bool:
@@ -264,8 +274,10 @@ def _section_items(session: Session, place: Place, item: Section, section: Secti
             session.report(codes.attributes.UnknownAttribute(place.at(inner.name), section.name, known))
             continue
         _twice(session, place, inner, seen)
+    meant = _misspelt(item.items, section)
     for attribute in section.attributes:
-        if attribute.required and attribute.name not in seen and not place.block.problems:
+        lacks = attribute.required and attribute.name not in seen and attribute.name not in meant
+        if lacks and not place.block.problems:
             session.report(
                 codes.attributes.MissingAttribute(
                     place.at(item.name), section.name, attribute.name, attribute.doc, attribute.placeholder
