@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
-import re
 import shlex
 import threading
 from collections.abc import Iterator
@@ -36,7 +35,7 @@ from .base import (
     text_option,
 )
 from .guard import guarded
-from .web import ADDRESS, KEY, address, key_headers, origin
+from .web import ADDRESS, KEY, address, key_headers, origin, whereabouts
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -53,8 +52,6 @@ _KEPT = 4096
 """Bytes of a server's standard error."""
 _SHOWN = 12
 """Names of tools that a message lists."""
-_HOST = re.compile(r"^(https?://)(?:[^/?#]*@)?([^/?#]*).*", re.DOTALL | re.IGNORECASE)
-"""Scheme, host and port of an address, without a name and a password."""
 
 
 class McpTool:
@@ -244,11 +241,8 @@ class _Connection:
         if text_option(tool, "command"):
             server, advice = "the MCP server", "try its `command` in a terminal"
         else:
-            # Only what `allow` names: the rest of an address may hold a key, and a variable's may be secret as a whole.
-            variable = text_option(tool, "url_env")
-            where = f"the address in {variable}" if variable else _HOST.sub(r"\1\2", address(tool))
-            server, advice = f"the MCP server at {where}", f"check the {'variable' if variable else '`url`'}"
-            advice += ", and that the server runs"
+            where, advice = whereabouts(tool)
+            server = f"the MCP server at {where}"
         return self.problem(
             f"{server} cannot be reached: {said}{ended}", note=f"{note}; {advice}" if note else advice
         )

@@ -6,6 +6,7 @@ A redirect is refused, since it would lead away from what was allowed. Cookies a
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _SLACK = 65_536
 """Bytes of a body besides those of its longest result."""
 _SHOWN = 300
+_HOST = re.compile(r"^(https?://)(?:[^/?#]*@)?([^/?#]*).*", re.DOTALL | re.IGNORECASE)
+"""Scheme, host and port of an address, without a name and a password."""
 
 ADDRESS = (
     ToolOption("url", pattern=r"https?://[^\s\x00-\x1f]{1,2000}"),
@@ -79,11 +82,15 @@ class WebTools:
                     raise ToolProblem(f"the server answered {response.status}", note=text[:_SHOWN])
                 return WebReply(text, "json" in response.content_type)
         except aiohttp.ClientError as error:
+            where, advice = whereabouts(tool)
             raise ToolProblem(
-                f"the server cannot be reached: {type(error).__name__}", note=str(error)
+                f"the server at {where} cannot be reached: {type(error).__name__}", note=f"{error}; {advice}"
             ) from None
         except OSError as error:
-            raise ToolProblem(f"the server cannot be reached: {error.strerror or error}") from None
+            where, advice = whereabouts(tool)
+            raise ToolProblem(
+                f"the server at {where} cannot be reached: {error.strerror or error}", note=advice
+            ) from None
 
     async def aclose(self) -> None:
         session, self._session = self._session, None
@@ -106,6 +113,14 @@ def address(tool: Tool) -> str:
     if urlsplit(url).scheme not in ("http", "https"):
         raise ToolProblem(f"the address of `{tool.name}` is no http address")
     return url
+
+
+def whereabouts(tool: Tool) -> tuple[str, str]:
+    """What the place of a server that cannot be reached is called, and what to look at."""
+    # Only what `allow` names: the rest of an address may hold a key, and a variable's may be secret as a whole.
+    variable = text_option(tool, "url_env")
+    where = f"the address in {variable}" if variable else _HOST.sub(r"\1\2", address(tool))
+    return where, f"check the {'variable' if variable else '`url`'}, and that the server runs"
 
 
 def address_faults(tool: Tool) -> Iterator[str]:

@@ -152,9 +152,18 @@ async def test_a_text_may_be_plain(tools: Toolbox, url: str) -> None:
     assert (await call(tools, quoted, text='"hello"')).value == "hello"
 
 
-async def test_nobody_there(tools: Toolbox) -> None:
-    answer = await call(tools, tool_of("http", url="http://127.0.0.1:9/x"))
-    assert answer.error.startswith("the server cannot be reached")
+async def test_nobody_there(tools: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEARCH_URL", "http://127.0.0.1:9/x")
+    for source in ("http", "colbert"):
+        known = await call(
+            tools, tool_of(source, url="http://me:hunter2@127.0.0.1:9/x?key=hunter2", output=TEXTS)
+        )
+        assert known.error.startswith("the server at http://127.0.0.1:9 cannot be reached: ")
+        assert known.notes[-1].endswith("; check the `url`, and that the server runs")
+        assert "hunter2" not in str(known)
+        secret = await call(tools, tool_of(source, url_env="SEARCH_URL", output=TEXTS))
+        assert secret.error.startswith("the server at the address in SEARCH_URL cannot be reached: ")
+        assert secret.notes[-1].endswith("; check the variable, and that the server runs")
 
 
 async def test_colbert(tools: Toolbox, url: str) -> None:
