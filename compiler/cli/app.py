@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+
+from .console import Exit, fail
 
 EPILOG = """\b
 Exit codes:
@@ -77,6 +81,27 @@ def options(
     pass
 
 
+class _Command(TyperCommand):
+    """Says how inputs are given, where a command that takes some is given them as arguments."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        takes = any(one.name == "inputs" for one in self.params)
+        if takes:
+            ctx.allow_extra_args = True
+        more = super().parse_args(ctx, args)
+        name = ctx.params.get("name")
+        bare = [name, *more] if isinstance(name, str) and "=" in name else more
+        if takes and bare and not ctx.resilient_parsing:
+            named = all("=" in one for one in bare)
+            wanted = " ".join(f"-i {shlex.quote(one)}" for one in bare) if named else "--input name=value"
+            fail(
+                f"{' and '.join(f'`{one}`' for one in bare)} {'is' if len(bare) == 1 else 'are'} too much here",
+                help=f"inputs are given by `{wanted}`",
+                code=Exit.USAGE,
+            )
+        return more
+
+
 def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
     """The command line with these commands. Only their modules are imported: some bring the engine along."""
     app = typer.Typer(
@@ -96,5 +121,5 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
         if isinstance(command, typer.Typer):
             app.add_typer(command)
         else:
-            app.command(name)(command)
+            app.command(name, cls=_Command)(command)
     return app

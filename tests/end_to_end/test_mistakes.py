@@ -102,3 +102,19 @@ def test_run_says_how_inputs_are_given(tmp_path: Path, given: tuple[str, ...], m
     done = dspc("run", "main.dspec", *given, cwd=tmp_path)
     assert message in done.err
     assert "help: inputs are given by `--input name=value`" in done.err
+
+
+@pytest.mark.parametrize(
+    ("given", "what", "instead"),
+    [
+        (("run", "main.dspec", "text=hello"), "`text=hello` is", "-i text=hello"),
+        (("run", "main.dspec", "ask", "text=a b", "x=1"), "`text=a b` and `x=1` are", "-i 'text=a b' -i x=1"),
+        (("run", "main.dspec", "ask", "hello"), "`hello` is", "--input name=value"),
+        (("export", "main.dspec", "ask", "text=a", "--to", "messages"), "`text=a` is", "-i text=a"),
+    ],
+)
+def test_inputs_given_as_arguments(tmp_path: Path, given: tuple[str, ...], what: str, instead: str) -> None:
+    done = dspc(*given, cwd=tmp_path)
+    assert done.code == 2
+    assert f"error: {what} too much here" in done.err
+    assert f"help: inputs are given by `{instead}`" in done.err
