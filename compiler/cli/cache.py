@@ -129,19 +129,24 @@ def prune(
 
     if not everything and older_than is None and model is None:
         fail("which answers?", help="give --older-than, --model or --all", code=Exit.USAGE)
+    # Rows first: files that go make room for what dropping answers writes.
+    if model is None:
+        try:
+            sources = drop_rows(root_of(where), older_than_days=older_than)
+        except OSError as error:
+            fail(f"fetched rows cannot be dropped: {error.strerror or error}")
+        if sources:
+            stdout().print(f"dropped the fetched rows of {plural(sources, 'source')}")
     path = ledger_of(where)
-    dropped = drop(path, older_than_days=older_than, model=model)
+    pruned = drop(path, older_than_days=older_than, model=model)
     # Runs are remembered apart from the answers they came from; what is left of those makes them again.
     forget(path.with_name("evaluations.sqlite"))
-    stdout().print(f"dropped {plural(dropped, 'answer')}")
-    if model is not None:
-        return
-    try:
-        sources = drop_rows(root_of(where), older_than_days=older_than)
-    except OSError as error:
-        fail(f"fetched rows cannot be dropped: {error.strerror or error}")
-    if sources:
-        stdout().print(f"dropped the fetched rows of {plural(sources, 'source')}")
+    stdout().print(f"dropped {plural(pruned.answers, 'answer')}")
+    if not pruned.smaller:
+        stdout().print(
+            f"{path} keeps its size: it takes room to be written anew; make some, and run the same command again",
+            markup=False,
+        )
 
 
 @cache.command("export")

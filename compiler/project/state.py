@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from dspec.runtime.errors import ConfigurationError
+from dspec.runtime.models.upgrades import trouble
 
 ROOT_MARKERS = ("dspec.toml", "pyproject.toml", ".git")
 
@@ -62,6 +63,8 @@ def state_folder(root: Path) -> Path:
     except OSError as error:
         raise ConfigurationError(
             f"the state folder {folder} cannot be used: {error.strerror or error}",
-            help="make it writable, or set DSPEC_STATE_DIR to a folder that is",
+            help="make room on the disk, or set DSPEC_STATE_DIR to a folder that has some"
+            if trouble(str(error)) == "full"
+            else "make it writable, or set DSPEC_STATE_DIR to a folder that is",
         ) from error
     return folder

@@ -20,7 +20,7 @@ from ..schema.types import JsonValue
 from ..schema.usage import Usage
 from .ledger import Ledger, dump, open_database, seal, unusable
 from .protocol import Answer, ToolCall
-from .upgrades import UNREADABLE
+from .upgrades import UNREADABLE, trouble
 
 _LONGEST_LINE = 8 * 1024 * 1024
 _BATCH = 500
@@ -51,6 +51,13 @@ class Imported(Struct, frozen=True):
     known: int
     refused: int
     """Lines that hold no answer."""
+
+
+class Pruned(Struct, frozen=True):
+    """How many answers were dropped. The file is `smaller` by them, unless there was no room to write it anew."""
+
+    answers: int
+    smaller: bool = True
 
 
 @contextmanager
@@ -89,21 +96,32 @@ def contents(path: Path) -> Contents:
     return Contents(answers, size, oldest, newest, models)
 
 
-def prune(path: Path, *, older_than_days: float | None = None, model: str | None = None) -> int:
-    """Drops the answers that are both as old and of the model as given, all where neither is; their number.
+def prune(path: Path, *, older_than_days: float | None = None, model: str | None = None) -> Pruned:
+    """Drops the answers that are both as old and of the model as given, all where neither is.
 
-    Raises ConfigurationError when the file cannot be written.
+    Raises ConfigurationError when the file cannot be written: then nothing is dropped.
     """
     before = None if older_than_days is None else int(time.time() - older_than_days * _DAY)
     with _opened(path) as database:
-        dropped = database.execute(
-            "DELETE FROM answers WHERE (:before IS NULL OR written < :before) AND (:model IS NULL OR model = :model)",
-            {"before": before, "model": model},
-        ).rowcount
+        if before is None and model is None:
+            # What goes as a whole is not overwritten first, page by page, for which a full disk has no room: it is cut off.
+            database.execute("PRAGMA secure_delete = OFF")
+            dropped = database.execute("DELETE FROM answers").rowcount
+        else:
+            dropped = database.execute(
+                "DELETE FROM answers WHERE (:before IS NULL OR written < :before) "
+                "AND (:model IS NULL OR model = :model)",
+                {"before": before, "model": model},
+            ).rowcount
         if before is None:  # and what it was found not to take
             database.execute("DELETE FROM refused WHERE :model IS NULL OR model = :model", {"model": model})
-        database.execute("VACUUM")
-    return dropped
+        try:
+            database.execute("VACUUM")
+        except sqlite3.OperationalError as error:
+            if trouble(str(error)) != "full":
+                raise
+            return Pruned(dropped, smaller=False)
+    return Pruned(dropped)
 
 
 def lines(path: Path) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import random
@@ -113,6 +114,46 @@ def test_every_command_says_that_a_disk_is_full(disk: Disk, tmp_path: Path) -> N
     disk.options("size=50m")
     assert dspc(*batch, cwd=disk.folder).code == 0
     assert len((disk.folder / "out.csv").read_text(encoding="utf-8").splitlines()) == 3_001
+
+
+async def test_answers_are_dropped_where_there_is_little_room(disk: Disk) -> None:
+    """All of them where hardly anything is free; some where there is room to write what stays; else none."""
+    disk.options("size=4m")
+    (disk.folder / "dspec.toml").touch()
+    path, rest = disk.folder / "ledger.sqlite", disk.folder / "rest"
+
+    async def left(free: int, *which: str) -> tuple[str, int]:
+        """What the command says with so many KiB free, and how many answers are left."""
+        rest.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        with Ledger(path) as ledger:
+            answers = (ledger.put(i.to_bytes(32), "ab"[i % 2], Answer("word " * 90)) for i in range(1_500))
+            await asyncio.gather(*answers)
+        with suppress(OSError), rest.open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+        os.truncate(rest, rest.stat().st_size - 1024 * free)
+        done = dspc("cache", "prune", *which, cwd=disk.folder, DSPEC_STATE_DIR=str(disk.folder))
+        rest.unlink()
+        with Ledger(path) as ledger:
+            return done.text, ledger.count()
+
+    said, answers = await left(0, "--all")
+    assert "No space left on device" in said
+    assert "make room on the disk" in said
+    assert answers == 1_500
+    (disk.folder / ".gitignore").touch()
+    said, answers = await left(400, "--model", "a")
+    assert "make room on the disk" in said
+    assert answers == 1_500
+    said, answers = await left(400, "--all")
+    assert "dropped 1,500 answers\n" in said
+    assert answers == 0
+    assert path.stat().st_size < 100_000
+    said, answers = await left(1_050, "--model", "a")
+    assert "dropped 750 answers\n" in said
+    assert f"{path} keeps its size" in " ".join(said.split())
+    assert answers == 750
 
 
 @pytest.mark.skipif(os.name == "nt", reason="limits of a process's files")

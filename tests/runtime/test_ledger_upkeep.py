@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dspec.runtime.models.ledger import Ledger
-from dspec.runtime.models.ledger_upkeep import add, contents, lines, prune
+from dspec.runtime.models.ledger_upkeep import Pruned, add, contents, lines, prune
 from dspec.runtime.models.protocol import Answer
 from dspec.runtime.schema.usage import Usage
 
@@ -40,11 +40,11 @@ async def test_pruning_by_age_model_or_all(tmp_path: Path) -> None:
             "UPDATE answers SET written = written - ? WHERE key < ?", (40 * DAY, (4).to_bytes(32))
         )
     database.close()
-    assert prune(path, older_than_days=90) == 0
-    assert prune(path, older_than_days=30, model="b/two") == 0
-    assert prune(path, older_than_days=30) == 4
-    assert prune(path, model="b/two") == 3
-    assert prune(path) == 3
+    assert prune(path, older_than_days=90) == Pruned(0)
+    assert prune(path, older_than_days=30, model="b/two") == Pruned(0)
+    assert prune(path, older_than_days=30) == Pruned(4)
+    assert prune(path, model="b/two") == Pruned(3)
+    assert prune(path) == Pruned(3)
     assert contents(path).answers == 0
 
 
