@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from ..compile.pipeline import Compiled, Job
     from ..compile.prepared import Prepared
+    from ..compile.reports.tracking import TrackedRun
     from ..evaluate.eventlog import Observer
     from ..evaluate.executors.driver import Workers
 
@@ -110,8 +111,12 @@ def compile_command(
     # A plan that is held to was looked at before.
     if not yes and planned is None and somebody_answers():
         confirm(_stakes(path, prepared, jobs, threads))
-    rows = {job.name: _rows(prepared, job.name) for job in jobs} if mlflow else {}
-    ended: list[Compiled | Failed] = []
+    runs: list[TrackedRun] = []
+
+    def ended(one: Compiled | Failed) -> None:
+        if mlflow:
+            runs.append(_as_run(prepared, one, path.name))  # now, while its rows are there
+
     try:
         with observing(events, otel) as observers:
             results = asyncio.run(
@@ -124,12 +129,12 @@ def compile_command(
                     observers,
                     cluster=open_workers(engine, workers),
                     quiet=json,
-                    ended=ended.append,
+                    ended=ended,
                 )
             )
     except Exception:
-        if mlflow and ended:
-            _log_runs(prepared, ended, path.name, rows)
+        if runs:
+            _log_runs(runs)
         raise
     from . import results as written
 
@@ -138,17 +143,12 @@ def compile_command(
     else:
         for result in results:
             written.draw_compiled(stdout(), result)
-    if mlflow and results:
-        _log_runs(prepared, ended, path.name, rows)
+    if runs:
+        _log_runs(runs)
     done = {result.job.name for result in results}
     left = [job.name for job in jobs if job.name not in done]
     for result in results:
         finish(result, [name for name in left if result.job.name in prepared.project.needed(name)])
-
-
-def _rows(prepared: Prepared, name: str) -> tuple[int, int]:
-    resolved = prepared.resolved(name)
-    return len(resolved.train), len(resolved.val)
 
 
 class Failed(Struct, frozen=True):
@@ -159,18 +159,18 @@ class Failed(Struct, frozen=True):
     tally: Tally
 
 
-def _log_runs(
-    prepared: Prepared, ended: Sequence[Compiled | Failed], file: str, rows: dict[str, tuple[int, int]]
-) -> None:
-    from ..compile.reports.tracking import failed, log_runs, tracked
+def _as_run(prepared: Prepared, ended: Compiled | Failed, file: str) -> TrackedRun:
+    from ..compile.reports.tracking import failed, tracked
+
+    if isinstance(ended, Failed):
+        return failed(prepared, ended.job, ended.error, ended.tally, file)
+    return tracked(prepared, ended, file)
+
+
+def _log_runs(runs: Sequence[TrackedRun]) -> None:
+    from ..compile.reports.tracking import log_runs
     from .observing import warn
 
-    runs = [
-        failed(prepared, one.job, one.error, one.tally, file)
-        if isinstance(one, Failed)
-        else tracked(one, file, train=rows[one.job.name][0], val=rows[one.job.name][1])
-        for one in ended
-    ]
     log_runs(runs, warn)
 
 
@@ -202,7 +202,7 @@ async def compile_all(
     ended: Callable[[Compiled | Failed], None],
 ) -> list[Compiled]:
     """Compile the blocks one after the other, with the same workers; each artifact is written as soon as it is there, and
-    `ended` is told how each one ended.
+    `ended` is told how each one ended, before its rows are let go.
 
     One that needs the result of a block that did not run to its end is left out: what is made of half a result would
     have to be made again.

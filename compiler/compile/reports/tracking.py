@@ -30,7 +30,7 @@ from dspec.runtime.models.calls import Tally
 from dspec.runtime.schema.types import JsonValue
 
 from ..pipeline import Compiled, Job
-from ..prepared import Prepared
+from ..prepared import Prepared, Resolved
 from ..provenance import models_of, recipe, step_record, toolchain
 
 EXPERIMENT = "dspec"
@@ -62,14 +62,14 @@ class TrackedRun(Struct, frozen=True):
     status: Literal["FINISHED", "FAILED"] = "FINISHED"
 
 
-def tracked(result: Compiled, file: str, *, train: int, val: int) -> TrackedRun:
-    """The run of a compile of `file` with so many rows. Scores are in 0..1."""
+def tracked(prepared: Prepared, result: Compiled, file: str) -> TrackedRun:
+    """The run of a compile of `file`, whose rows are still there. Scores are in 0..1."""
     built = result.built
     provenance = built.artifact.provenance
     metric = next((score.metric for score in built.artifact.scores.values()), "")
     params = _params(
         provenance.seeds.get("optimize"),
-        (train, val),
+        prepared.resolved(result.job.name),
         built.plan.scoring,
         metric,
         provenance.models,
@@ -85,7 +85,7 @@ def failed(prepared: Prepared, job: Job, error: Exception, tally: Tally, file: s
     told = recipe(resolved)
     params = _params(
         told["seeds"]["optimize"],
-        (len(resolved.train), len(resolved.val)),
+        resolved,
         job.plan.scoring,
         resolved.metric.name,
         models_of(prepared.project, resolved, resolved.student),
@@ -98,7 +98,7 @@ def failed(prepared: Prepared, job: Job, error: Exception, tally: Tally, file: s
 
 def _params(
     seed: int | None,
-    rows: tuple[int, int],
+    resolved: Resolved,
     scoring: str,
     metric: str,
     models: Mapping[str, str],
@@ -106,8 +106,8 @@ def _params(
 ) -> dict[str, str]:
     params: dict[str, str] = {
         "seed": _text(seed),
-        "rows/train": str(rows[0]),
-        "rows/val": str(rows[1]),
+        "rows/train": str(len(resolved.train)),
+        "rows/val": str(len(resolved.val)),
         "scoring": scoring,
         **({"metric": metric} if metric else {}),
         **{f"model/{name}": _text(model) for name, model in models.items()},
