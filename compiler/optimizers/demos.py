@@ -79,7 +79,8 @@ def _fields_shown(
 def has_labels(program: Program, rows: Rows) -> bool:
     """Whether some row, of the first thousand, can show one of the program's predictors something."""
     predictors = tunable(program).values()
-    return any(_fields_shown(one, row, None) is not None for one in predictors for row in rows[:1000])
+    first = (rows[place] for place in range(min(1000, len(rows))))  # each is made when it is looked at
+    return any(_fields_shown(one, row, None) is not None for row in first for one in predictors)
 
 
 class _Labelled(Sequence[Demo]):
