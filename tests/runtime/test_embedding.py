@@ -492,7 +492,7 @@ async def test_a_notebook_shows_a_table(tmp_path: Path) -> None:
     shown = result._repr_html_()  # pyright: ignore[reportPrivateUsage]
     assert "&lt;script&gt;" in shown
     assert "<script>" not in shown
-    assert "1 model calls" in shown
+    assert "1 model call " in shown
 
 
 # Threads, loops, processes -------------------------------------------------------------------------------
