@@ -40,7 +40,7 @@ async def advise(
     *,
     sample: int,
 ) -> dict[str, str]:
-    """Advice for the program's predictors, by address, as far as there is any and its instruction has room for it. Raises halts."""
+    """Advice for the program's predictors, by address, as far as its instruction has room for it. Raises halts."""
     taking_part = {step.predictor for step in counting((*better.trace, *worse.trace))}
     addresses = [address for address in tunable(program) if address in taking_part]
     if not addresses:
