@@ -5,10 +5,11 @@ times on a batch of train. Where one run did well and another badly, a child is 
 as a demo, or that is given advice which a model draws from comparing the two. Children are scored on the
 same batch; in the end the best ones compete on val. What differs, but for `search = "full"`: a row is run again only
 where that may tell more; each batch makes two steps of half its rows, the second of which knows what came of the first;
-children and finalists race; and how good a program is follows from everything that was seen of it and of those it was made of,
-the runs to learn from included (`search.kinship`), and not from its mean on one batch. And always: a child that came
-out unchanged or like another is not scored; a program is run on a row without the demo that shows this row; and what it
-starts from is scored first, so that it competes whatever happens.
+children and finalists race; and how good a program is follows from everything that was seen of it and of those that it shares
+demos or advice with, the runs to learn from included (`search.kinship`), and not from its mean on one batch. So the demo that is
+forgotten is the one that seems worst, and one child of a step is put together from what seems best in all programs
+(`simba_pieces`). And always: a child that came out unchanged or like another is not scored; a program is run on a row without
+the demo that shows this row; and what it starts from is scored first, so that it competes whatever happens.
 
 Of one step, all runs of a wave are made at once, then all questions are asked at once, then all children are scored at
 once. Every draw is made before any of them.
@@ -45,7 +46,8 @@ from .proposing import Proposer
 from .proposing.cases import score_of
 from .proposing.contrast import advise
 from .ranking import ranked, settled
-from .simba_batch import Bucket, by_worth, draw_program, dropped, percentile, spread, without
+from .simba_batch import Bucket, by_worth, draw_program, dropped, percentile, spread
+from .simba_pieces import Piece, Recipe, of_student, put_together, worst
 from .teachers import matched
 
 if TYPE_CHECKING:
@@ -230,15 +232,15 @@ class _Entry(Struct, frozen=True):
 
     label: str
     program: Program
-    mean: float
+    recipe: Recipe
+    mean: float = 0.0
     parent: int = 0
 
 
-class _Recipe(Struct, frozen=True):
+class _Idea(Struct, frozen=True):
     """A child to be made: from which program of the pool, without which demos, from which row's runs, and how."""
 
     parent: int
-    source: Program
     dropped: frozenset[int]
     bucket: Bucket
     adds_demo: bool
@@ -250,9 +252,11 @@ class _Ascent:
     def __init__(self, student: Program, options: Options, context: Context, start: Candidate) -> None:
         self.start = start
         self.notes: list[str] = []
-        self._pool = [_Entry(start.label, student, start.score)]
+        self._student = student
+        self._pool = [_Entry(start.label, student, of_student(student), start.score)]
+        self._pieces = list(self._pool[0].recipe.demos)
         self._winners = [0]
-        self._kinship = Kinship() if races(options) else None
+        self._kinship = Kinship(self._pool[0].recipe.names) if races(options) else None
         self._options = options
         self._context = context
         self._proposer = Proposer(context, student)
@@ -296,9 +300,10 @@ class _Ascent:
         for number in range(1, self._steps.count + 1):
             batch = self._batch()
             runs = await self._runs_of(batch, number)
-            recipes = self._recipes(runs, number)
-            made = await self._children(recipes, runs, number)
-            lost += len(recipes) - len(made)
+            joined = self._put_together(number)
+            ideas = self._ideas(runs, number, self._steps.children - len(joined))
+            made = [*await self._children(ideas, runs, number), *joined]
+            lost += len(ideas) + len(joined) - len(made)
             if made:
                 barren = 0
                 self._winners.append(await self._scored(made, batch))
@@ -398,61 +403,91 @@ class _Ascent:
 
     # Children --------------------------------------------------------------------------------------
 
-    def _recipes(self, runs: Sequence[Sequence[Attempt]], number: int) -> list[_Recipe]:
-        """Children to make, from the most telling rows."""
+    def _ideas(self, runs: Sequence[Sequence[Attempt]], number: int, most: int) -> list[_Idea]:
+        """Up to `most` children to make, from the most telling rows."""
         table = [[score_of(attempt) for attempt in row] for row in runs]
         scores = [score for row in table for score in row]
         low, high = percentile(scores, 0.1), percentile(scores, 0.9)
         means = self._means()
         temperature = self._options.number("temperature_for_candidates") or 0.0
-        most = self._options.integer("max_demos")
-        recipes: list[_Recipe] = []
+        demos = self._options.integer("max_demos")
+        ideas: list[_Idea] = []
         for bucket in by_worth(table):
-            if len(recipes) == self._steps.children:
+            if len(ideas) == most:
                 break
             draws = self._context.rng(f"step {number}/child of row {bucket.row}")
             parent = draw_program(means, self._runs, temperature, draws)
-            source = self._pool[parent].program
-            demos = max((len(predictor.demos) for predictor in tunable(source).values()), default=0)
-            forgotten = dropped(demos, most or LIMIT_WITHOUT_DEMOS, draws)
+            source = self._pool[parent]
+            forgotten = dropped(len(source.recipe.demos), demos or LIMIT_WITHOUT_DEMOS, draws)
+            if self._kinship is not None:
+                effects = self._kinship.effects()
+                seem = [effects.get(piece.name, 0.0) for piece in source.recipe.demos]
+                forgotten = worst(seem, len(forgotten))
             good = bucket.scores[bucket.best] > low
             ways = {
-                True: most > 0 and good and bool(showable(source, runs[bucket.row][bucket.best].trace)),
+                True: demos > 0
+                and good
+                and bool(showable(source.program, runs[bucket.row][bucket.best].trace)),
                 False: good and bucket.scores[bucket.worst] < high,
             }
             wanted = draws.random() < 0.5
             # Where the way that was drawn has nothing to work with, the other one may.
             way = next((way for way in (wanted, not wanted) if ways[way]), None)
             if way is not None:
-                recipes.append(_Recipe(parent, source, forgotten, bucket, way))
-        return recipes
+                ideas.append(_Idea(parent, forgotten, bucket, way))
+        return ideas
+
+    def _put_together(self, number: int) -> list[_Entry]:
+        """The best program with what seems good in others and without what seems bad in it, where that is a new one."""
+        if self._kinship is None:
+            return []
+        means = self._means()
+        parent = max(range(len(means)), key=means.__getitem__)
+        best = self._pool[parent].recipe
+        most = max(self._options.integer("max_demos"), len(best.demos))
+        recipe = put_together(best, self._pieces, self._kinship.effects(), most)
+        return self._new(f"step {number}, put together", parent, recipe)
 
     async def _children(
-        self, recipes: Sequence[_Recipe], runs: Sequence[Sequence[Attempt]], number: int
+        self, ideas: Sequence[_Idea], runs: Sequence[Sequence[Attempt]], number: int
     ) -> list[_Entry]:
-        """The recipes' programs that are new, not scored yet."""
-        found: list[Program | Halt] = await together(
-            [
-                self._child(recipe, runs[recipe.bucket.row], number, place)
-                for place, recipe in enumerate(recipes, 1)
-            ]
+        """The programs that came of the ideas and are new, not scored yet."""
+        found: list[Piece | Halt | None] = await together(
+            [self._piece(idea, runs[idea.bucket.row], number, place) for place, idea in enumerate(ideas, 1)]
         )
         children: list[_Entry] = []
-        for place, (recipe, program) in enumerate(zip(recipes, found, strict=True), 1):
-            if not isinstance(program, Program):
-                raise program
-            key = program_digest(program)
-            if key not in self._seen:
-                self._seen.add(key)
-                children.append(_Entry(f"step {number}, child {place}", program, 0.0, recipe.parent))
+        for idea, piece in zip(ideas, found, strict=True):
+            if isinstance(piece, Halt):
+                raise piece
+            # Without a piece there is no child: it is not made to forget demos and nothing else.
+            if piece is None:
+                continue
+            known = next((one for one in self._pieces if one.like(piece)), None)
+            recipe = self._pool[idea.parent].recipe.without_demos(idea.dropped).given(known or piece)
+            if made := self._new(piece.name, idea.parent, recipe):
+                self._pieces += [] if known else [piece]
+                children += made
         return children
 
-    async def _child(self, recipe: _Recipe, runs: Sequence[Attempt], number: int, place: int) -> Program:
-        program = without(recipe.source, recipe.dropped)
-        better, worse = runs[recipe.bucket.best], runs[recipe.bucket.worst]
-        if recipe.adds_demo:
-            return with_run(program, better, self._options.integer("demo_input_field_maxlen"))
-        advised = await advise(
+    def _new(self, label: str, parent: int, recipe: Recipe) -> list[_Entry]:
+        """The entry of a program that no other is like, or none."""
+        program = recipe.program(self._student)
+        key = program_digest(program)
+        if key in self._seen:
+            return []
+        self._seen.add(key)
+        return [_Entry(label, program, recipe, parent=parent)]
+
+    async def _piece(self, idea: _Idea, runs: Sequence[Attempt], number: int, place: int) -> Piece | None:
+        """What the runs of a row teach: a demo, or advice; None where that is nothing."""
+        program = self._pool[idea.parent].recipe.without_demos(idea.dropped).program(self._student)
+        better, worse = runs[idea.bucket.best], runs[idea.bucket.worst]
+        name = f"step {number}, child {place}"
+        if idea.adds_demo:
+            longest = self._options.integer("demo_input_field_maxlen")
+            demos = demos_of_run(program, better, longest)
+            return Piece(name, demos=demos) if demos else None
+        advice = await advise(
             self._proposer,
             program,
             better,
@@ -461,8 +496,7 @@ class _Ascent:
             self._context.rng(f"step {number}/examples {place}"),
             sample=(number - 1) * (self._runs + 1) + place,
         )
-        # Without advice there is no child: it is not made to forget demos and nothing else.
-        return recipe.source if advised is program else advised
+        return Piece(name, advice=advice) if advice else None
 
     async def _scored(self, made: Sequence[_Entry], batch: Rows) -> int:
         """Adds the children to the pool, each with its mean on the rows of the batch that it got to. The place of the best of
@@ -477,7 +511,7 @@ class _Ascent:
         racing = list(range(first, first + len(made)))
         if self._kinship is not None:
             for child in made:
-                self._kinship.born(child.parent)
+                self._kinship.born(child.parent, child.recipe.names)
         scores: list[list[float]] = [[] for _ in made]
         seen = 0
         for now in rounds:
@@ -521,13 +555,14 @@ def _hidden(teacher: Runnable, row: Example) -> Runnable:
     return each(teacher, lambda one: hide(one, row))
 
 
-def with_run(program: Program, attempt: Attempt, longest: int) -> Program:
-    """The program with the run's calls as demos, the last one of each predictor."""
-    last = {step.predictor: step for step in showable(program, attempt.trace)}
-    for address, step in last.items():
-        demo = Demo(inputs=_cut(step.inputs, longest), outputs=step.outputs, augmented=True)
-        program = program.with_predictor(address, demos=(*program.predictors[address].demos, demo))
-    return program
+def demos_of_run(program: Program, attempt: Attempt, longest: int) -> dict[str, Demo]:
+    """The run's calls as demos, the last one of each predictor that may be changed."""
+    mine = tunable(program)
+    last = {step.predictor: step for step in showable(program, attempt.trace) if step.predictor in mine}
+    return {
+        address: Demo(inputs=_cut(step.inputs, longest), outputs=step.outputs, augmented=True)
+        for address, step in last.items()
+    }
 
 
 def _cut(row: Row, longest: int) -> Row:

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from dspec.runtime.schema.program import Program
-
 
 def best_places(means: Sequence[float], count: int) -> list[int]:
     """Places of the `count` best programs, best first; place 0, the start, is always among them."""
@@ -81,15 +79,6 @@ def _poisson(expected: float, most: int, rng: random.Random) -> int:
         count += 1
         time += rng.expovariate(expected)
     return count
-
-
-def without(program: Program, places: frozenset[int]) -> Program:
-    """The program without the demos at these places, in every predictor."""
-    for address, predictor in program.predictors.items():
-        kept = tuple(demo for place, demo in enumerate(predictor.demos) if place not in places)
-        if len(kept) < len(predictor.demos):
-            program = program.with_predictor(address, demos=kept)
-    return program
 
 
 def spread(count: int, wanted: int) -> list[int]:

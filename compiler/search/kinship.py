@@ -10,11 +10,15 @@ parent.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Mapping
 
 KIN = 20.0
 """Rows on which a program must have been seen before it counts for more than its parent does. Answers vary by 0.2 or so (a
 variance), what a program is made of and it differ by a tenth or so: 0.2 / 0.1²."""
+KIN_OF_PIECES = 120.0
+"""The same where the pieces say what a program and its parent differ by."""
+PIECE = 20.0
+"""Rows on which a piece must have been seen before its effect is believed by half: 0.2 / 0.1² again."""
 ROOT = 0.2
 """How much the mean counts for the first program, beside a parent for the others."""
 EASE = 3.0
@@ -23,18 +27,22 @@ SWEEPS = 8
 
 
 class Kinship:
-    """Programs by their number: 0 is the one that all others come from. What it says depends on what it was told, and on
-    the order of that by rounding alone."""
+    """Programs by their number: 0 is the one that all others come from, which holds `pieces`. What it says depends on what it
+    was told, and on the order of that by rounding alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, pieces: Iterable[str] | None = None) -> None:
+        self._kin = KIN if pieces is None else KIN_OF_PIECES
+        self._pieces = [tuple(pieces or ())]
+        self._effects: dict[str, float] = {}
         self._parents = [0]
         self._rows: dict[Hashable, int] = {}
         self._seen: list[tuple[int, int, float]] = []
         self._means: list[float] | None = None
 
-    def born(self, parent: int) -> int:
-        """The number of a program that was made from another one."""
+    def born(self, parent: int, pieces: Iterable[str] = ()) -> int:
+        """The number of a program that was made from another one, and holds these pieces."""
         self._parents.append(parent)
+        self._pieces.append(tuple(pieces))
         self._means = None
         return len(self._parents) - 1
 
@@ -49,29 +57,49 @@ class Kinship:
             self._means = self._fitted()
         return self._means
 
+    def effects(self) -> Mapping[str, float]:
+        """What each piece adds to a score, by its name."""
+        self.means()
+        return self._effects
+
     def _fitted(self) -> list[float]:
         count = len(self._parents)
         mean = math.fsum(score for _, _, score in self._seen) / max(1, len(self._seen))
         children: list[list[int]] = [[] for _ in range(count)]
         for program, parent in enumerate(self._parents[1:], 1):
             children[parent].append(program)
+        holders: dict[str, list[int]] = {}
+        for program, pieces in enumerate(self._pieces):
+            for piece in pieces:
+                holders.setdefault(piece, []).append(program)
         often, shown = [0] * count, [0] * len(self._rows)
         for program, row, _ in self._seen:
             often[program] += 1
             shown[row] += 1
-        good, ease = [0.0] * count, [0.0] * len(self._rows)
+        effects = dict.fromkeys(holders, 0.0)
+        # How good a program is: what its pieces add, and what is its own.
+        own, added, ease = [0.0] * count, [0.0] * count, [0.0] * len(self._rows)
         for _ in range(SWEEPS):
             sums = [0.0] * count
             for program, row, score in self._seen:
                 sums[program] += score - mean - ease[row]
             for program, parent in enumerate(self._parents):
-                kin = math.fsum(good[child] for child in children[program]) + (
-                    good[parent] if program else 0.0
-                )
+                kin = math.fsum(own[child] for child in children[program]) + (own[parent] if program else 0.0)
                 weight = len(children[program]) + (1.0 if program else ROOT)
-                good[program] = (sums[program] + KIN * kin) / (often[program] + KIN * weight)
+                left = sums[program] - often[program] * added[program]
+                own[program] = (left + self._kin * kin) / (often[program] + self._kin * weight)
+            for piece, programs in holders.items():
+                before = effects[piece]
+                left = math.fsum(
+                    sums[program] - often[program] * (own[program] + added[program] - before)
+                    for program in programs
+                )
+                effects[piece] = left / (sum(often[program] for program in programs) + PIECE)
+                for program in programs:
+                    added[program] += effects[piece] - before
             sums = [0.0] * len(self._rows)
             for program, row, score in self._seen:
-                sums[row] += score - mean - good[program]
+                sums[row] += score - mean - own[program] - added[program]
             ease = [total / (seen + EASE) for total, seen in zip(sums, shown, strict=True)]
-        return [mean + one for one in good]
+        self._effects = effects
+        return [mean + alone + together for alone, together in zip(own, added, strict=True)]

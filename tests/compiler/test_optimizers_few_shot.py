@@ -16,7 +16,7 @@ from dspec.compiler.evaluate.outcomes import Attempt
 from dspec.compiler.evaluate.scoring import MetricError, Verdict
 from dspec.compiler.optimizers.base import OptimizerError
 from dspec.compiler.optimizers.compat.table import Compat
-from dspec.compiler.optimizers.simba import with_run
+from dspec.compiler.optimizers.simba import demos_of_run
 from dspec.runtime.errors import BudgetExceeded, Refused
 from dspec.runtime.schema.expressions import BinaryOp, Constant
 from dspec.runtime.schema.program import CallStep, Demo, Program
@@ -309,7 +309,7 @@ def test_a_run_of_a_teacher_shows_what_the_student_may_answer() -> None:
     trace = (TraceStep("out", "ask", {"text": "row 1 of g1"}, {"label": "L1"}, 1),)
     attempt = Attempt(rows(1)[0], {"label": "L1"}, trace, Verdict(1.0, True))
     for student, shown in ((classifier(), 1), (of_few_labels(classifier(), "L2"), 0)):
-        assert len(with_run(student, attempt, 1000).predictors["ask"].demos) == shown
+        assert len(demos_of_run(student, attempt, 1000)) == shown
 
 
 async def test_a_teacher_with_a_predictor_too_many_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -291,6 +291,7 @@ async def test_a_full_set_of_demos_gives_one_up_for_each_new_one(monkeypatch: py
     max_demos=st.integers(0, 2),
     train=st.integers(1, 12),
     seed=st.integers(0, 9),
+    search=st.sampled_from(["full", "racing"]),
 )
 async def test_the_plan_holds(
     monkeypatch: pytest.MonkeyPatch,
@@ -300,9 +301,11 @@ async def test_the_plan_holds(
     max_demos: int,
     train: int,
     seed: int,
+    search: str,
 ) -> None:
     done = await run(
         monkeypatch,
+        search=search,
         bsize=bsize,
         num_candidates=candidates,
         max_steps=steps,
@@ -338,6 +341,29 @@ async def test_racing_takes_fewer_runs_and_learns_as_well(monkeypatch: pytest.Mo
     assert raced.spent.calls < 0.6 * every.spent.calls
     assert raced.result.candidates[0].score >= every.result.candidates[0].score > 0
     assert within(raced)
+
+
+async def test_children_are_put_together_from_what_seems_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Advice helps here, demos of a group's rows as well, so that programs are best that have much of both."""
+    done = await run(
+        monkeypatch,
+        train=rows(40),
+        val=rows(40, start=100),
+        bsize=20,
+        num_candidates=4,
+        max_steps=5,
+        search="racing",
+    )
+    assert within(done)
+    joined = [one for one in done.result.candidates if one.label.endswith("put together")]
+    assert joined
+    for one in joined:
+        shown = [str(demo) for demo in demos_of(one.program)]
+        assert len(set(shown)) == len(shown) <= 4
+        told = one.program.predictors["ask"].signature.instruction
+        assert told.count("Mind case") == len(set(re.findall(r"Mind case \d+", told)))
+    alone = await run(monkeypatch, train=rows(40), val=rows(40, start=100), max_steps=5, search="full")
+    assert not [one for one in alone.result.candidates if one.label.endswith("put together")]
 
 
 @pytest.mark.parametrize("search", ["full", "racing"])

@@ -77,6 +77,29 @@ def test_the_order_of_what_is_told_changes_nothing_but_rounding(
     assert means(rng.sample(seen, len(seen))) == pytest.approx(found, abs=1e-9)
 
 
+def test_what_is_seen_of_a_program_tells_of_all_that_hold_the_same_pieces() -> None:
+    kinship = Kinship(("own",))
+    helped, harmed = kinship.born(0, ("own", "good")), kinship.born(0, ("own", "bad"))
+    for row in range(60):
+        kinship.told(0, row, float(row % 2))
+        kinship.told(helped, row, float(row % 4 > 0))
+        kinship.told(harmed, row, float(row % 4 > 2))
+    both, cousin = kinship.born(harmed, ("own", "bad", "good")), kinship.born(harmed, ("own",))
+    effects, means = kinship.effects(), kinship.means()
+    assert effects["good"] > 0.1
+    assert effects["bad"] < -0.1
+    assert abs(effects["own"]) < 0.05
+    # Neither was ever seen, and both were made of the same one.
+    assert means[harmed] < means[cousin] < means[helped]
+    assert means[both] == pytest.approx(means[0], abs=0.05)
+
+
+def test_without_pieces_there_are_no_effects() -> None:
+    kinship = Kinship()
+    kinship.told(kinship.born(0), 0, 1.0)
+    assert kinship.effects() == {}
+
+
 def test_it_tells_programs_apart_better_than_their_own_means_do() -> None:
     """Of a family of programs, each seen on ten rows."""
     own: list[float] = []

@@ -39,12 +39,12 @@ async def advise(
     rng: random.Random,
     *,
     sample: int,
-) -> Program:
-    """The program with advice added to its instructions; unchanged where none came. Raises halts."""
+) -> dict[str, str]:
+    """Advice for the program's predictors, by address, as far as its instruction has room for it. Raises halts."""
     taking_part = {step.predictor for step in counting((*better.trace, *worse.trace))}
     addresses = [address for address in tunable(program) if address in taking_part]
     if not addresses:
-        return program
+        return {}
     labelled = [row for row in rows if row.labels]
     drawn = tuple(rng.sample(labelled, min(MAX_ROWS, len(labelled))))
     # The last predictor's rows are the likeliest to be labelled; without its labels, whole rows are shown.
@@ -67,13 +67,13 @@ async def advise(
         sample=sample,
         temperature=proposer.temperature,
     )
+    found: dict[str, str] = {}
     for address, name in names.items():
         advice = clean((answer or {}).get(name, "")[: 2 * MAX_ADVICE])[:MAX_ADVICE].strip()
         instruction = program.predictors[address].signature.instruction
-        longer = None if advice.lower() in _NOTHING else extended(instruction, advice)
-        if longer is not None:
-            program = program.with_predictor(address, instruction=longer)
-    return program
+        if advice.lower() not in _NOTHING and extended(instruction, advice) is not None:
+            found[address] = advice
+    return found
 
 
 def _told(program: Program, address: str) -> str:
