@@ -59,7 +59,10 @@ class Recipe(Struct, frozen=True):
                 if address in piece.advice:
                     instruction = extended(instruction, piece.advice[address]) or instruction
             demos = tuple(piece.demos[address] for piece in self.demos if address in piece.demos)
-            student = student.with_predictor(address, instruction=instruction, demos=demos)
+            # Demos that are given take the place of those that are chosen per input.
+            student = student.with_predictor(
+                address, instruction=instruction, demos=None if demos == predictor.demos else demos
+            )
         return student
 
 

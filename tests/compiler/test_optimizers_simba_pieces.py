@@ -11,7 +11,7 @@ from dspec.compiler.evaluate.store import program_digest
 from dspec.compiler.optimizers.frozen import freeze
 from dspec.compiler.optimizers.proposing.answers import MAX_EXTENDED
 from dspec.compiler.optimizers.simba_pieces import MOVED, Piece, Recipe, of_student, put_together, worst
-from dspec.runtime.schema.program import Demo
+from dspec.runtime.schema.program import Demo, Neighbour, Neighbours
 
 
 def shown(number: int) -> Demo:
@@ -49,6 +49,20 @@ def test_each_predictor_has_its_own_share_of_a_piece() -> None:
     left = made.without_demos(frozenset({0})).program(student)
     assert left.predictors["summarize"].demos == ()
     assert left.predictors["decide"].demos == (shown(2),)
+
+
+def test_demos_that_are_chosen_per_input_stay_where_advice_is_added() -> None:
+    index = Neighbours(
+        rows=(Neighbour(text="text: row 1", labelled={"ask": shown(1)}),),
+        k=1,
+        max_bootstrapped_demos=0,
+        max_labeled_demos=1,
+    )
+    student = classifier().model_copy(update={"neighbours": index})
+    recipe = of_student(student)
+    assert recipe.program(student).neighbours == index
+    assert recipe.given(advice(1)).program(student).neighbours == index
+    assert recipe.given(demo(2)).program(student).neighbours is None
 
 
 def test_a_frozen_predictor_stays_as_it_is() -> None:
