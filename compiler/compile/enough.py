@@ -16,7 +16,7 @@ from itertools import pairwise
 from .. import ir
 from ..data import Rows
 from ..evaluate.streams import stream
-from ..optimizers.base import LEAST_COMPARED, Options
+from ..optimizers.base import FEWEST_COMPARED, Options
 from .chain import spec_of
 
 NEARLY = 1.3
@@ -36,7 +36,7 @@ def parts(optimize: ir.Optimize, metric: ir.Metric, train: Rows, val: Rows) -> t
         return val, ()
     if optimize.minimize is not None:
         return val, ()  # a gate is reached with the more certainty the more rows there are
-    wanted = max([LEAST_COMPARED, *(_wanted(step, len(train), len(val)) for step in optimize.steps)])
+    wanted = max([FEWEST_COMPARED, *(_wanted(step, len(train), len(val)) for step in optimize.steps)])
     if len(val) <= NEARLY * wanted:
         return val, ()
     # Drawn, and not shuffled: of a million rows no others are made.

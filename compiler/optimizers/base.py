@@ -53,8 +53,9 @@ MOST = 100_000
 """The most that an option may count where it sets no smaller bound: a larger number is a slip of the keyboard."""
 
 
-LEAST_COMPARED = 50
-"""Rows of val on which a compile compares at least that looks at enough of them, whatever its steps make use of."""
+LEAST_COMPARED, FEWEST_COMPARED = 50, 30
+"""Rows of val on which a compile compares that looks at enough of them: at least, where its steps do not say that they make more
+of fewer; and in any case."""
 
 
 class Option(Struct, frozen=True):
@@ -243,7 +244,9 @@ class Spec(Struct, frozen=True):
     compares_on_more: bool = True
     """True where an optimizer that prompts and needs val learns from few rows and compares on many. False where it learns
     from many and compares on few."""
-    compares_on: Callable[[Options, int, int], int] = field(default=lambda options, train, val: 0)
+    compares_on: Callable[[Options, int, int], int] = field(
+        default=lambda options, train, val: LEAST_COMPARED
+    )
     """With options, rows of train and rows of val: how many of the latter its comparisons can make use of, where a block looks
     at enough rows (`compile.enough`)."""
     conflicts: tuple[Conflict, ...] = ()

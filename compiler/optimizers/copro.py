@@ -139,7 +139,7 @@ SPEC = Spec(
     writes=lambda options, facts: Writes(shown=options.integer("breadth") + 1),
     needs_val=True,
     candidates=True,
-    compares_on=lambda options, train, val: train,
+    compares_on=lambda options, train, val: max(LEAST_COMPARED, train),
     prompts=True,
     advise=_advise,
 )

@@ -56,7 +56,7 @@ SPEC = Spec(
     "instructions in view of the data, the program and the demos, and searches for the best pair for each "
     "module. A race looks at its scores after every three trials, has two further instructions written for "
     "each module in their light, and tries these next. With both demo limits at 0 it writes instructions "
-    "only. It replaces both.",
+    "only: three at every look, for up to three times as many trials, on three fifths of the rows. It replaces both.",
     costs="a few to the writing model for each module, at first and at every look, and for a summary of "
     "`train`; a teacher's runs for each demo set; trials on parts of `val` — about `2 · log2(candidates)` for "
     "each thing that can be chosen — and the finalists on all of it.",

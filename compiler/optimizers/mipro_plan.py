@@ -38,6 +38,11 @@ TELLING, FEWEST = 8, 4
 LOOK, PROPOSED = 3, 2
 """Trials between two looks at a race, and instructions that are then proposed for every predictor: two of the next
 trials try them, and the others what looks best so far."""
+BARE_TELLING, BARE_PROPOSED, BARE_TRIALS, BARE_ROWS = 4, 3, 3, 0.6
+"""Of a race without demos that `auto` sizes: rows that its first round should have, instructions that are proposed at every
+look, so that each trial after it tries a new one, how many times the original's trials it may make, and the share of the rows
+on which others race. More is gained by writing more instructions in view of scores than by looking more closely at a few; and
+of the little that the original takes, scoring start and winner on many rows would leave too few calls for that."""
 
 
 class Sizes(Struct, frozen=True):
@@ -72,14 +77,15 @@ def sizes(options: Options, predictors: int, ways: int = 1) -> Sizes:
 def compared_on(options: Options) -> int:
     """Rows of val on which trials are compared, where it has more."""
     auto = options.text("auto")
-    return COMPARED_ON if auto is None else AUTO[auto][2]
+    rows = COMPARED_ON if auto is None else AUTO[auto][2]
+    return round(BARE_ROWS * rows) if rewrites(options) else rows
 
 
 def trials(options: Options, predictors: int, ways: int = 1) -> int:
     """Combinations that are tried at most: no more than there are, the start not among them."""
     chosen = sizes(options, predictors, ways)
     if looks(options, predictors, ways):
-        return chosen.trials
+        return most_trials(options, predictors, ways)
     return min(chosen.trials, _combinations(chosen, predictors, ways) - 1)
 
 
@@ -87,12 +93,35 @@ def _combinations(chosen: Sizes, predictors: int, ways: int) -> int:
     return ways * (chosen.instructions * chosen.demo_sets) ** predictors
 
 
+def rewrites(options: Options) -> bool:
+    """Whether the search is a race of instructions alone, as long as it may cost and no longer than `auto` says."""
+    racing = options.text("search") == "racing" and options.flag("minibatch")
+    return racing and zero_shot(options) and options.text("auto") is not None
+
+
+def proposed(options: Options) -> int:
+    """Further instructions that are proposed at every look, for every predictor."""
+    return BARE_PROPOSED if rewrites(options) else PROPOSED
+
+
+def written_first(options: Options, chosen: Sizes) -> int:
+    """Instructions of every predictor before any score is known, its own among them: no more than are tried until the next ones
+    are written in view of these scores."""
+    return min(chosen.instructions, 1 + LOOK) if rewrites(options) else chosen.instructions
+
+
+def most_trials(options: Options, predictors: int, ways: int = 1) -> int:
+    """Trials at most, if there are combinations enough."""
+    chosen = sizes(options, predictors, ways)
+    return BARE_TRIALS * chosen.trials if rewrites(options) else chosen.trials
+
+
 def looks(options: Options, predictors: int, ways: int = 1, tried: int | None = None) -> int:
     """How often further instructions are proposed at most, among so many trials: never where none are at first."""
     chosen = sizes(options, predictors, ways)
     if options.text("search") != "racing" or chosen.instructions == 1:
         return 0
-    return ((tried or chosen.trials) - 1) // LOOK
+    return ((tried or most_trials(options, predictors, ways)) - 1) // LOOK
 
 
 def strategy(
@@ -117,11 +146,18 @@ def strategy(
     # The original scores the start on all rows, too, and some trials on the rows that their minibatch lacked.
     full, seen = 1 + -(-chosen.trials // full_every), min(size, limit)
     budget = SHARE * (seen * _asked(chosen, predictors, ways) + limit + (full - 1) * (limit - seen)) - rows
-    budget -= PROPOSED * looks(options, predictors, ways)
+
+    def scorings(tried: int) -> float:
+        """What is left for scoring once further instructions are written: with demos, as many as all trials would have."""
+        return budget - proposed(options) * looks(
+            options, predictors, ways, tried if rewrites(options) else None
+        )
+
     # Rather fewer trials than such as are judged by fewer rows than tell anything.
-    while planned > FEWEST and _race(budget, planned, rows, wave).first < min(TELLING, rows):
+    telling = min(BARE_TELLING if rewrites(options) else TELLING, rows)
+    while planned > FEWEST and _race(scorings(planned), planned, rows, wave).first < telling:
         planned -= 1
-    return _race(budget, planned, rows, wave, finalists), planned
+    return _race(scorings(planned), planned, rows, wave, finalists), planned
 
 
 def _race(budget: float, trials: int, rows: int, wave: int, finalists: int = 1) -> Racing:
@@ -160,10 +196,10 @@ def calls(options: Options, facts: Facts) -> Calls:
     if not facts.student_bare and chosen.demo_sets < 3 + (labeled > 0) and not zero_shot(options):
         # The student's own demos take a set's place, so that perhaps none is left for a teacher.
         teacher = Range(0, teacher.most)
-    prompt = facts.predictors * (chosen.instructions - 1)
+    prompt = facts.predictors * (written_first(options, chosen) - 1)
     if prompt and options.flag("data_aware_proposer"):
         prompt += summary_calls(facts.train, options.integer("view_data_batch_size"))
-    later = facts.predictors * PROPOSED * looks(options, facts.predictors, facts.ways, tried)
+    later = facts.predictors * proposed(options) * looks(options, facts.predictors, facts.ways, tried)
     return Calls(
         task=Range(start * facts.calls_per_run, rows * facts.calls_per_run),
         teacher=teacher,
@@ -174,7 +210,7 @@ def calls(options: Options, facts: Facts) -> Calls:
 def writes(options: Options, facts: Facts) -> Writes:
     """Of the questions, one joins what was observed of the data, and later ones show what was tried."""
     tried = sizes(options, facts.predictors).instructions
-    tried += PROPOSED * looks(options, facts.predictors, facts.ways)
+    tried += proposed(options) * looks(options, facts.predictors, facts.ways)
     return Writes(shown=max(MAX_BATCHES, tried + 1))
 
 

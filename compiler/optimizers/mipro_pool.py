@@ -19,7 +19,7 @@ from .base import Context, Options
 from .bootstrap_few_shot import assemble, bootstrap, prepare_teacher
 from .demo_sets import bootstrap_options, demo_sets
 from .frozen import tunable
-from .mipro_plan import PROPOSED, PROPOSER_DEMOS, Sizes, zero_shot
+from .mipro_plan import PROPOSER_DEMOS, Sizes, proposed, written_first, zero_shot
 from .proposing import Attempted, Grounding, propose_from_attempts, propose_grounded, summary_for
 from .proposing.outline import outline
 
@@ -73,8 +73,8 @@ class Pool(Struct):
         return Arm("; ".join(names) + models.said(program, self.student), program)
 
     def further(self, most: int) -> Callable[[Additive], Awaitable[Space]]:
-        """A function that adds up to `PROPOSED` instructions to every predictor in the light of the scores. From the call
-        after `most` on it adds none."""
+        """A function that adds the instructions that are `proposed` at a look, in the light of the scores, to every predictor.
+        From the call after `most` on it adds none."""
         looks = iter(range(1, most + 1))
 
         async def more(model: Additive) -> Space:
@@ -82,7 +82,7 @@ class Pool(Struct):
                 for address, texts in (await self._proposed(model, look)).items():
                     known = self.instructions[address]
                     new = tuple(text for text in texts if text not in known)
-                    self.lost += PROPOSED - len(new)
+                    self.lost += proposed(self.options) - len(new)
                     self.instructions[address] = known + new
             return self.space
 
@@ -105,7 +105,7 @@ class Pool(Struct):
         return await propose_from_attempts(
             best,
             self.context,
-            range(1, PROPOSED + 1),
+            range(1, proposed(self.options) + 1),
             grounding.temperature,
             attempts,
             look,
@@ -128,7 +128,7 @@ def grounded(options: Options) -> Grounding:
 async def first_pool(student: Program, chosen: Sizes, options: Options, context: Context) -> Pool:
     """Stages 1 and 2: demo sets, then instructions that know them. Raises halts."""
     grounding = grounded(options)
-    wanted = chosen.instructions
+    wanted = written_first(options, chosen)
     made, summary = await both(
         _sets(student, chosen, options, context, shown=grounding.demos and wanted > 1),
         summary_for(student, context, wanted, grounding),

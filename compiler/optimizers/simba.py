@@ -39,7 +39,7 @@ from ..evaluate.shares import overall
 from ..evaluate.tasks import Halt, together
 from ..search import Arm, Board, Foreseen, Full, Kinship, Listed, Racing, Strategy
 from ..search.racing import Round
-from .base import Context, Facts, Option, Options, Shows, Spec, StepResult, Writes
+from .base import LEAST_COMPARED, Context, Facts, Option, Options, Shows, Spec, StepResult, Writes
 from .demos import hide, showable
 from .frozen import tunable
 from .proposing import Proposer
@@ -200,7 +200,7 @@ SPEC = Spec(
     takes_teacher=True,
     candidates=True,
     advised_train=32,
-    compares_on=lambda options, train, val: train,
+    compares_on=lambda options, train, val: max(LEAST_COMPARED, train),
     prompts=True,
     reflective=True,
 )

@@ -22,6 +22,7 @@ from dspec.compiler.optimizers.base import LEAST_COMPARED
 from dspec.runtime.artifact.artifact import artifact_text
 
 MIPRO = ir.StepSpec(name="both", optimizer="MIPROv2")
+BARE = MIPRO.model_copy(update={"options": {"max_bootstrapped_demos": 0, "max_labeled_demos": 0}})
 LABELS = ir.StepSpec(name="labels", optimizer="LabeledFewShot", options={"k": 4})
 VAL = rows(200)
 
@@ -47,6 +48,8 @@ def test_steps_compare_on_as_many_rows_as_they_can_make_use_of() -> None:
     assert cut(MIPRO) == (50, 150)
     assert cut(MIPRO, SEARCH) == (200, 0)
     assert cut(LABELS) == (LEAST_COMPARED, 150)
+    assert cut(BARE) == (30, 170)
+    assert cut(BARE, LABELS) == (LEAST_COMPARED, 150)
     assert cut(MIPRO, val=int(NEARLY * 50)) == (65, 0)
     assert cut(MIPRO, scoring="none") == (50, 0)
     assert cut(MIPRO, scoring="all") == (200, 0)

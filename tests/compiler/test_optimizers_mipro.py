@@ -16,7 +16,7 @@ from dspec.compiler.evaluate.counts import Calls
 from dspec.compiler.evaluate.store import program_digest
 from dspec.compiler.optimizers.base import Facts, Options
 from dspec.compiler.optimizers.mipro import SPEC
-from dspec.compiler.optimizers.mipro_plan import Sizes, sizes
+from dspec.compiler.optimizers.mipro_plan import Sizes, compared_on, rewrites, sizes, strategy
 from dspec.runtime.artifact.artifact import Artifact, artifact_text
 from dspec.runtime.errors import BudgetExceeded, Refused
 from dspec.runtime.schema.program import Demo, Program
@@ -194,6 +194,47 @@ async def test_zero_shot_leaves_demos_alone(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch, MIPRO, Model([60]), train=TRAIN, val=VAL, fewshot_aware_proposer=False, **ZERO_SHOT
     )
     assert without.spent.teacher.calls == without.promised.teacher.most == 0
+
+
+async def test_without_demos_every_later_trial_tries_an_instruction_written_in_view_of_scores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def reply(asked: Asked) -> dict[str, str]:
+        tried = asked.question.get("attempts", "").count("Scored")
+        better = min(90, 20 + 3 * tried + asked.request.sample)
+        return Model([better])(asked) if is_writing(asked) else Model([1])(asked)
+
+    done = await step(monkeypatch, MIPRO, reply, train=TRAIN, val=VAL, auto="medium", **ZERO_SHOT)
+    late = [one.question["attempts"].count("Scored") for one in written(done) if "attempts" in one.question]
+    # The start and three at first, and after every three trials three more, each of which is tried next.
+    assert late == [4 + 3 * (look // 3) for look in range(len(late))]
+    assert len(late) > 6
+    assert done.spent.calls <= done.promised.most
+    assert skill(done.program) > 40
+
+
+@pytest.mark.parametrize(
+    ("given", "rows"),
+    [
+        ({"auto": "light"}, 30),
+        ({"auto": "medium"}, 60),
+        ({"auto": "heavy"}, 120),
+        ({"search": "minibatch"}, 50),
+        ({"minibatch": False}, 50),
+        (manual(6, 9), 100),
+    ],
+)
+def test_without_demos_a_race_has_more_trials_on_fewer_rows(given: dict[str, JsonValue], rows: int) -> None:
+    options = Options(SPEC, given | ZERO_SHOT)
+    assert compared_on(options) == rows
+    facts = Facts(train=100, val=rows, val_whole=1000, predictors=1, calls_per_run=1)
+    _, tried = strategy(options, 1, rows, whole=1000)
+    later = SPEC.calls(options, facts).prompt
+    if rewrites(options):
+        assert sizes(options, 1).trials < tried <= 3 * sizes(options, 1).trials
+        assert later.most - later.least == 3 * ((tried - 1) // 3)
+    else:
+        assert tried <= sizes(options, 1).trials
 
 
 async def test_what_it_starts_from_wins_when_nothing_is_better(monkeypatch: pytest.MonkeyPatch) -> None:

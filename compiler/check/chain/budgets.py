@@ -3,12 +3,15 @@ reads `on_error`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dspec.runtime.models.endpoints import split_model
 from dspec.runtime.models.prices import price
 from dspec.runtime.running.bounds import calls_per_run
 
 from ... import ir
 from ...diagnostics import codes
+from ...optimizers.base import FEWEST_COMPARED, LEAST_COMPARED
 from ..declarations.lms import lm
 from ..session import Session
 from ..shape.attributes import Reader, number_of, settings
@@ -16,6 +19,7 @@ from ..symbols import Symbol
 from ..types.declared import RunnableInfo
 from .asked import ModelsAsked
 from .rows import RowsInfo
+from .step import StepInfo
 
 
 def check_models(session: Session, limits: Reader, asked: ModelsAsked) -> None:
@@ -63,6 +67,18 @@ def check_calls(
     if count * per_run > allowed:
         at, name = limits.place.at(calls), tuned.symbol.name
         session.report(codes.models.SpentAtOnce(at, allowed, name, rows.location, count, per_run, steps))
+
+
+def least_compared(chain: Iterable[StepInfo]) -> int:
+    """Rows of val that a block is sure to compare on which looks at enough of them, if it has as many."""
+
+    def least(step: StepInfo) -> int:
+        options = step.options()
+        if step.spec is None or options is None or step.compat is not None:
+            return LEAST_COMPARED
+        return min(LEAST_COMPARED, step.spec.compares_on(options, 0, 0))
+
+    return max([FEWEST_COMPARED, *map(least, chain)])
 
 
 def limited(limits: Reader | None) -> ir.Budget:

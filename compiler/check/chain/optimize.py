@@ -8,7 +8,6 @@ from dspec.grammar.tree import Call, Expr, Reference, Setting
 
 from ... import ir
 from ...diagnostics import codes
-from ...optimizers.base import LEAST_COMPARED
 from ...optimizers.table import FIRST_STEP
 from ...tables.blocks import BUDGET
 from ..declarations.metrics import rows_measure
@@ -18,7 +17,7 @@ from ..symbols import Symbol
 from ..types.declared import RunnableInfo, SavedInfo, TunedInfo
 from .advice import check_advice, check_teachers, check_temperatures
 from .asked import NOTHING, ModelsAsked, asked_by_judges, asked_by_result, asked_by_steps
-from .budgets import check_calls, check_models, limited, on_error_of
+from .budgets import check_calls, check_models, least_compared, limited, on_error_of
 from .chain import check_chain
 from .cheapest import cheapest, check_priced
 from .compat import with_compat
@@ -109,7 +108,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
                     tuned,
                     val or train,
                     steps=True,
-                    most=LEAST_COMPARED if val and scoring == "enough" else None,
+                    most=least_compared(chain) if val and scoring == "enough" else None,
                 )
     if tuned is not None:
         check_labels(session, chain, tuned, train)
