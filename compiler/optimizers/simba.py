@@ -63,6 +63,9 @@ FIRST_PART = 4
 """The first look at children takes so many-th part of a batch."""
 FIRST_RUNS = 2
 """Runs of every row of a batch, before others are made where these did alike."""
+NOTHING_LEFT = 1.02
+"""It ends where the best program is expected to score so much on average rows: more than can be scored, since the best of many is
+always expected to be a little better than it is."""
 LIMIT_WITHOUT_DEMOS = 3
 """With `max_demos = 0`, from so many demos on one is forgotten each time. The number is DSPy's."""
 
@@ -298,6 +301,9 @@ class _Ascent:
         """All steps; ends early when a whole pass over train has led to no child."""
         barren = lost = 0
         for number in range(1, self._steps.count + 1):
+            if number > 1 and self._kinship is not None and max(self._means()) >= NOTHING_LEFT:
+                self.notes.append(f"stopped after step {number - 1}: nothing seems to be left to learn")
+                break
             batch = self._batch()
             runs = await self._runs_of(batch, number)
             joined = self._put_together(number)

@@ -366,6 +366,26 @@ async def test_children_are_put_together_from_what_seems_best(monkeypatch: pytes
     assert not [one for one in alone.result.candidates if one.label.endswith("put together")]
 
 
+async def test_it_ends_where_nothing_seems_to_be_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once advised it gets every row right, which few were without."""
+
+    def reply(asked: Asked) -> Mapping[str, object]:
+        if is_writing(asked) or "Mind case" not in asked.request.messages[0].content:
+            return student(asked)
+        return oracle(asked)
+
+    given: dict[str, object] = {"train": rows(40), "val": rows(40, start=100), "bsize": 20, "max_steps": 12}
+    done = await run(monkeypatch, reply=reply, search="racing", max_demos=0, **given)
+    assert done.result.candidates[0].score == 1.0
+    stops = [
+        re.fullmatch(r"stopped after step (\d+): nothing seems to be left to learn", note)
+        for note in done.result.notes
+    ]
+    found = [int(stop[1]) for stop in stops if stop]
+    assert found and found[0] < 12
+    assert within(done)
+
+
 @pytest.mark.parametrize("search", ["full", "racing"])
 @pytest.mark.parametrize("seed", [0, 1])
 async def test_the_result_does_not_depend_on_width_or_order(
