@@ -47,7 +47,7 @@ from .proposing.cases import score_of
 from .proposing.contrast import advise
 from .ranking import ranked, settled
 from .simba_batch import Bucket, by_worth, draw_program, dropped, percentile, spread
-from .simba_pieces import Piece, Recipe, of_student, put_together, worst
+from .simba_pieces import Piece, Pieces, of_student, put_together, worst
 from .teachers import matched
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ class _Entry(Struct, frozen=True):
 
     label: str
     program: Program
-    recipe: Recipe
+    pieces: Pieces
     mean: float = 0.0
     parent: int = 0
 
@@ -257,9 +257,9 @@ class _Ascent:
         self.notes: list[str] = []
         self._student = student
         self._pool = [_Entry(start.label, student, of_student(student), start.score)]
-        self._pieces = list(self._pool[0].recipe.demos)
+        self._known = list(self._pool[0].pieces.demos)
         self._winners = [0]
-        self._kinship = Kinship(self._pool[0].recipe.names) if races(options) else None
+        self._kinship = Kinship(self._pool[0].pieces.names) if races(options) else None
         self._options = options
         self._context = context
         self._proposer = Proposer(context, student)
@@ -424,10 +424,10 @@ class _Ascent:
             draws = self._context.rng(f"step {number}/child of row {bucket.row}")
             parent = draw_program(means, self._runs, temperature, draws)
             source = self._pool[parent]
-            forgotten = dropped(len(source.recipe.demos), demos or LIMIT_WITHOUT_DEMOS, draws)
+            forgotten = dropped(len(source.pieces.demos), demos or LIMIT_WITHOUT_DEMOS, draws)
             if self._kinship is not None:
                 effects = self._kinship.effects()
-                seem = [effects.get(piece.name, 0.0) for piece in source.recipe.demos]
+                seem = [effects.get(piece.name, 0.0) for piece in source.pieces.demos]
                 forgotten = worst(seem, len(forgotten))
             good = bucket.scores[bucket.best] > low
             ways = {
@@ -449,10 +449,10 @@ class _Ascent:
             return []
         means = self._means()
         parent = max(range(len(means)), key=means.__getitem__)
-        best = self._pool[parent].recipe
+        best = self._pool[parent].pieces
         most = max(self._options.integer("max_demos"), len(best.demos))
-        recipe = put_together(best, self._pieces, self._kinship.effects(), most)
-        return self._new(f"step {number}, put together", parent, recipe)
+        pieces = put_together(best, self._known, self._kinship.effects(), most)
+        return self._new(f"step {number}, put together", parent, pieces)
 
     async def _children(
         self, ideas: Sequence[_Idea], runs: Sequence[Sequence[Attempt]], number: int
@@ -468,25 +468,25 @@ class _Ascent:
             # Without a piece there is no child: it is not made to forget demos and nothing else.
             if piece is None:
                 continue
-            known = next((one for one in self._pieces if one.like(piece)), None)
-            recipe = self._pool[idea.parent].recipe.without_demos(idea.dropped).given(known or piece)
-            if made := self._new(piece.name, idea.parent, recipe):
-                self._pieces += [] if known else [piece]
+            known = next((one for one in self._known if one.like(piece)), None)
+            pieces = self._pool[idea.parent].pieces.without_demos(idea.dropped).given(known or piece)
+            if made := self._new(piece.name, idea.parent, pieces):
+                self._known += [] if known else [piece]
                 children += made
         return children
 
-    def _new(self, label: str, parent: int, recipe: Recipe) -> list[_Entry]:
+    def _new(self, label: str, parent: int, pieces: Pieces) -> list[_Entry]:
         """The entry of a program that no other is like, or none."""
-        program = recipe.program(self._student)
+        program = pieces.program(self._student)
         key = program_digest(program)
         if key in self._seen:
             return []
         self._seen.add(key)
-        return [_Entry(label, program, recipe, parent=parent)]
+        return [_Entry(label, program, pieces, parent=parent)]
 
     async def _piece(self, idea: _Idea, runs: Sequence[Attempt], number: int, place: int) -> Piece | None:
         """What the runs of a row teach: a demo, or advice; None where that is nothing."""
-        program = self._pool[idea.parent].recipe.without_demos(idea.dropped).program(self._student)
+        program = self._pool[idea.parent].pieces.without_demos(idea.dropped).program(self._student)
         better, worse = runs[idea.bucket.best], runs[idea.bucket.worst]
         name = f"step {number}, child {place}"
         if idea.adds_demo:
@@ -517,7 +517,7 @@ class _Ascent:
         racing = list(range(first, first + len(made)))
         if self._kinship is not None:
             for child in made:
-                self._kinship.born(child.parent, child.recipe.names)
+                self._kinship.born(child.parent, child.pieces.names)
         scores: list[list[float]] = [[] for _ in made]
         seen = 0
         for now in rounds:

@@ -33,7 +33,7 @@ class Piece(Struct, frozen=True):
         return self.demos == other.demos and self.advice == other.advice
 
 
-class Recipe(Struct, frozen=True):
+class Pieces(Struct, frozen=True):
     """The pieces of a program, in the order in which a prompt shows them."""
 
     demos: tuple[Piece, ...]
@@ -43,12 +43,12 @@ class Recipe(Struct, frozen=True):
     def names(self) -> tuple[str, ...]:
         return tuple(piece.name for piece in (*self.demos, *self.advice))
 
-    def given(self, piece: Piece) -> Recipe:
+    def given(self, piece: Piece) -> Pieces:
         if piece.demos:
             return replace(self, demos=(*self.demos, piece))
         return replace(self, advice=(*self.advice, piece))
 
-    def without_demos(self, places: frozenset[int]) -> Recipe:
+    def without_demos(self, places: frozenset[int]) -> Pieces:
         return replace(self, demos=tuple(piece for at, piece in enumerate(self.demos) if at not in places))
 
     def program(self, student: Program) -> Program:
@@ -66,11 +66,11 @@ class Recipe(Struct, frozen=True):
         return student
 
 
-def of_student(student: Program) -> Recipe:
+def of_student(student: Program) -> Pieces:
     """The student as it comes: its demos, place by place, are pieces."""
     predictors = tunable(student)
     most = max((len(predictor.demos) for predictor in predictors.values()), default=0)
-    return Recipe(
+    return Pieces(
         tuple(
             Piece(
                 f"demo {place + 1}",
@@ -81,14 +81,14 @@ def of_student(student: Program) -> Recipe:
     )
 
 
-def put_together(best: Recipe, known: Iterable[Piece], effects: Mapping[str, float], most: int) -> Recipe:
+def put_together(best: Pieces, known: Iterable[Piece], effects: Mapping[str, float], most: int) -> Pieces:
     """`best` without the pieces that seem to harm it, and with those of other programs that seem to gain most; of more than
     `most` demos the worst are left out. `effects` are what pieces add to a score, by their names."""
 
     def seems(piece: Piece) -> float:
         return effects.get(piece.name, 0.0)
 
-    kept = Recipe(*(tuple(one for one in own if seems(one) > -TELLS) for own in (best.demos, best.advice)))
+    kept = Pieces(*(tuple(one for one in own if seems(one) > -TELLS) for own in (best.demos, best.advice)))
     others = [piece for piece in known if piece.name not in kept.names and seems(piece) > TELLS]
     for piece in sorted(others, key=seems, reverse=True)[:MOVED]:
         kept = kept.given(piece)

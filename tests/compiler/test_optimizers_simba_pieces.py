@@ -10,7 +10,7 @@ from scripted import classifier, pipeline
 from dspec.compiler.evaluate.store import program_digest
 from dspec.compiler.optimizers.frozen import freeze
 from dspec.compiler.optimizers.proposing.answers import MAX_EXTENDED
-from dspec.compiler.optimizers.simba_pieces import MOVED, Piece, Recipe, of_student, put_together, worst
+from dspec.compiler.optimizers.simba_pieces import MOVED, Piece, Pieces, of_student, put_together, worst
 from dspec.runtime.schema.program import Demo, Neighbour, Neighbours
 
 
@@ -43,7 +43,7 @@ def test_each_predictor_has_its_own_share_of_a_piece() -> None:
         "one", demos={"decide": shown(1), "summarize": Demo(inputs={"text": "t"}, outputs={"gist": "g"})}
     )
     last = Piece("two", demos={"decide": shown(2)})
-    made = Recipe(()).given(both).given(last)
+    made = Pieces(()).given(both).given(last)
     assert [len(made.program(student).predictors[one].demos) for one in ("summarize", "decide")] == [1, 2]
     # What is taken out is the piece, and not what stands in its place of each predictor.
     left = made.without_demos(frozenset({0})).program(student)
@@ -73,12 +73,12 @@ def test_a_frozen_predictor_stays_as_it_is() -> None:
 
 def test_advice_for_which_there_is_no_room_is_left_out() -> None:
     long = advice(1, "y" * (MAX_EXTENDED - 40))
-    told = Recipe((), (long, long, advice(2))).program(classifier()).predictors["ask"].signature.instruction
+    told = Pieces((), (long, long, advice(2))).program(classifier()).predictors["ask"].signature.instruction
     assert told == f"Give label.\n\n{long.advice['ask']}\n\nMind case 2."
 
 
 def test_what_harms_goes_and_what_helps_elsewhere_comes() -> None:
-    best = Recipe((demo(1), demo(2)), (advice(1), advice(2)))
+    best = Pieces((demo(1), demo(2)), (advice(1), advice(2)))
     pieces = [*best.demos, *best.advice, demo(3), demo(4), advice(3), advice(4)]
     effects = {"d1": 0.1, "d2": -0.1, "a1": -0.05, "a2": 0.0, "d3": 0.05, "d4": 0.02, "a3": 0.2, "a4": -0.2}
     made = put_together(best, pieces, effects, most=4)
@@ -88,7 +88,7 @@ def test_what_harms_goes_and_what_helps_elsewhere_comes() -> None:
 
 
 def test_where_nothing_is_believed_nothing_changes() -> None:
-    best = Recipe((demo(1),), (advice(1),))
+    best = Pieces((demo(1),), (advice(1),))
     assert put_together(best, [demo(1), demo(2), advice(1)], {"d2": 0.005, "d1": -0.005}, most=4) == best
 
 
@@ -102,7 +102,7 @@ def test_no_piece_is_held_twice_and_demos_stay_within_their_number(
 ) -> None:
     pieces = [*map(demo, range(6)), *map(advice, range(6))]
     known = {piece.name: effect for piece, effect in zip(pieces, effects, strict=True)}
-    best = Recipe(tuple(map(demo, sorted(held))), tuple(map(advice, sorted(held))))
+    best = Pieces(tuple(map(demo, sorted(held))), tuple(map(advice, sorted(held))))
     made = put_together(best, pieces, known, most)
     assert len(set(made.names)) == len(made.names)
     assert len(made.demos) <= most
