@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -79,7 +79,7 @@ def draw_compiled(console: Console, result: Compiled) -> None:
     if judged:
         console.print(f"  {judged:,} of those needed are of the metric's judges")
     draw_flaws(console, "answers: ", built.spent.flaws)
-    console.print(Text.assemble("now: ", spent_line(result.tally, *origins(result))))
+    console.print(Text.assemble("now: ", spent_line(result.tally, origins(result))))
     if (replaced := result.kept.replaced) is not None:
         console.print(
             f"note: it takes the place of an artifact that was scored ({replaced.metric}: {_spell(replaced)}); this one is not",
@@ -248,22 +248,37 @@ def _flaws(flaws: Flaws) -> JsonValue:
     return {"cut": flaws.cut, "repaired": flaws.repaired, "unreadable": flaws.unreadable}
 
 
-def origins(result: Compiled) -> tuple[int, int]:
-    """Calls that it needed of runs that are remembered, and calls that were made and that nothing needed in the end."""
-    tally = result.tally
-    rest = result.spent.calls - tally.calls - tally.free
-    return max(0, rest), max(0, -rest)
+class Origins(Struct, frozen=True):
+    """Calls that a compile needed and nobody paid: `replayed` answers, and those of runs that are `remembered`. And calls made
+    `besides`, which nothing needed in the end."""
+
+    replayed: int
+    remembered: int
+    besides: int
 
 
-def spent_line(tally: Tally, remembered: int = 0, besides: int = 0) -> Text:
+def origins(result: Compiled) -> Origins:
+    """Where the answers that were not paid came from."""
+    return told_apart(result.tally, result.spent.calls)
+
+
+def told_apart(tally: Tally, needed: int) -> Origins:
+    """The same of so many calls that were needed."""
+    rest = needed - tally.calls - tally.free
+    # A run that is asked for twice at once gets its answer twice, and is needed once: whether it was at once is a matter of time.
+    twice = min(tally.free, max(0, -rest))
+    return Origins(tally.free - twice, max(0, rest), max(0, -rest) - twice)
+
+
+def spent_line(tally: Tally, found: Origins) -> Text:
     """What a compile cost, in one line."""
-    parts = [f"{tally.calls} model call{'' if tally.calls == 1 else 's'}"]
-    if tally.free:
-        parts.append(f"{tally.free} not paid again")
-    if remembered:
-        parts.append(f"{remembered} of runs that are remembered")
-    if besides:
-        parts.append(f"{besides} that nothing needed in the end")
+    parts = [plural(tally.calls, "model call")]
+    if found.replayed:
+        parts.append(f"{found.replayed} not paid again")
+    if found.remembered:
+        parts.append(f"{found.remembered} of runs that are remembered")
+    if found.besides:
+        parts.append(f"{found.besides} that nothing needed in the end")
     if tally.spoiled:
         parts.append(f"{tally.spoiled} without an answer that may be billed")
     if tally.refitted:
@@ -341,10 +356,10 @@ def _compiled(result: Compiled) -> JsonValue:
             "needed": result.spent.calls,
             "judge": _judge_calls(result),
             "made": tally.calls,
-            "replayed": tally.free,
+            "replayed": origins(result).replayed,
             "shared": 0,
-            "remembered": origins(result)[0],
-            "besides": origins(result)[1],
+            "remembered": origins(result).remembered,
+            "besides": origins(result).besides,
             "spoiled": tally.spoiled,
             "refitted": tally.refitted,
             "estimated": tally.estimated,

@@ -64,7 +64,7 @@ from .chain import (
 from .enough import affordable, looks
 from .evals import scored
 from .offers import Chosen, ScoredProgram
-from .plan import Plan
+from .plan import Plan, scored_results
 from .prepared import Prepared, Resolved
 from .provenance import as_evaluation, provenance
 from .selection import LastWord, last_word
@@ -384,6 +384,7 @@ class Ran:
             reducer=reducer_of(self._project, step, lm),
             nested=nested,
             lms=self._project.lms,
+            student_scored=self._origins[index] in scored_results(resolved.optimize),
             start_scored=None if self._walled else self._scored,
             faithful=step.compat is not None,
             training=self._training,

@@ -213,6 +213,17 @@ def _lowered(calls: Range, share: Fraction) -> Range:
     return Range(math.floor(calls.least * share), calls.most)
 
 
+def scored_results(optimize: ir.Optimize) -> frozenset[str]:
+    """Steps whose result is scored when they end; "" is what the block starts from, the baseline."""
+    found = {""} if optimize.scoring != "none" else set[str]()
+    for step in optimize.steps:
+        spec = spec_of(step)
+        searches = spec.candidates and not spec.gathers and scores_val(spec, step.compat)
+        if searches and (optimize.val is not None or not spec.holds_out):
+            found.add(step.name)
+    return frozenset(found)
+
+
 def _scored(calls: Calls, task: int, teacher: int) -> int:
     """Runs that a step scores at most: as many as its calls allow, when a run takes no fewer than that."""
     return math.ceil(calls.task.most / max(1, task)) + math.ceil(calls.teacher.most / max(1, teacher))
@@ -258,8 +269,7 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
     root = project_root(folder / "_")
     reckoning = Reckoning(project, resolved.train, resolved.raced, resolved.prompt_lm, root)
     candidates: dict[str, tuple[Program, ...]] = {}
-    # Steps whose result is scored when they end; "" is what the block starts from, the baseline.
-    scored = {""} if optimize.scoring != "none" else set[str]()
+    scored = scored_results(optimize)
     scorings = 0
     described: dict[str, None] = {}
     steps: list[StepPlan] = []
@@ -356,14 +366,10 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
         )
         programs[step.name] = made
         if spec.candidates:
-            if scores_val(spec, step.compat) and (optimize.val is not None or not spec.holds_out):
-                scored.add(step.name)
             # What is scored on all rows costs as many calls, but for what is known before.
             most = 2 + calls.task.most // max(1, facts.val * facts.calls_per_run)
             candidates[step.name] = (made if isinstance(made, Program) else thaw(starts),) * most
-    return _Walked(
-        tuple(steps), programs, growths, frozenset(scored), scorings, tuple(described), met, reckoning
-    )
+    return _Walked(tuple(steps), programs, growths, scored, scorings, tuple(described), met, reckoning)
 
 
 def _plan(resolved: Resolved, walked: _Walked, evals: tuple[EvalPlan, ...] = ()) -> Plan:

@@ -241,7 +241,7 @@ class _Search:
             teachers=len(teachers),
             labelled=has_labels(student, context.train),
         )
-        scored = replace(self.facts, student_scored=context.start_scored is not None)
+        scored = replace(self.facts, student_scored=context.student_scored)
         self.left = all_rounds(options, scored)
         self.bounded = self.left != rounds_within(math.inf, scored)
         # The start's own calls are the step's where nobody else has scored it.

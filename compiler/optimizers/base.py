@@ -459,6 +459,8 @@ class Context(Struct, frozen=True):
     """The optimizers that a step runs, by name."""
     lms: Mapping[str, LM] = field(default_factory=dict[str, LM])
     """The project's models, for options that name one."""
+    student_scored: bool = False
+    """As in `Facts`: what the step starts from is scored by somebody else."""
     start_scored: asyncio.Event | None = None
     """Set once the program that the compile starts from is scored. A step may begin before, as long as what it does until
     then does not depend on scores (`search.board.open_board` waits for them). None: a step's own start is scored before

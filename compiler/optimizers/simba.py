@@ -154,7 +154,8 @@ SPEC = Spec(
             "max_demos",
             "int",
             4,
-            "Demos from which on one is forgotten whenever one is added. 0 adds advice only.",
+            "Demos from which on one is forgotten whenever one is added. 0 adds advice only, and demos that there are make "
+            "way for it as if there were room for three.",
             minimum=0,
         ),
         Option(
@@ -319,7 +320,9 @@ class _Ascent:
                 self.notes.append(f"stopped after step {number}: a whole pass over train taught nothing")
                 break
         if lost:
-            self.notes.append(f"{lost} children came out unchanged or like an earlier one")
+            self.notes.append(
+                f"{plural(lost, 'child', 'children')} came out unchanged or like an earlier one"
+            )
 
     # Runs ------------------------------------------------------------------------------------------
 

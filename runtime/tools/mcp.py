@@ -117,7 +117,10 @@ class McpTool:
             async with asyncio.timeout(tool.timeout):
                 return await asyncio.shield(opening)
         except TimeoutError:
-            raise ToolProblem(f"the MCP server did not answer within {tool.timeout:g} s") from None
+            raise ToolProblem(
+                f"the MCP server did not answer within {tool.timeout:g} s",
+                note="it goes on starting, and a further try may find it ready; `timeout` may be longer",
+            ) from None
 
     def _leave(self, connection: _Connection) -> None:
         """Gives the connection up: nothing more is asked of it, and it closes while other calls go on."""

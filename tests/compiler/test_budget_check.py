@@ -51,7 +51,7 @@ def test_what_is_said_is_in_the_ir(tmp_path: Path) -> None:
         ('on_error = "zero"', "DS0110", 'did you mean "score_zero"?'),
         ("on_error = score_zero", "DS0110", '`on_error` takes "stop" or "score_zero"'),
         ("budget { calls = 0 }", "DS0115", "at least 1"),
-        ("budget { calls = 59 }", "DS0702", "scoring `tuned` once on `texts.test` takes 60"),
+        ("budget { calls = 59 }", "DS0702", "scoring `tuned` once on `texts.test` takes at least 60"),
     ],
 )
 def test_what_does_not_fit_is_reported(setting: str, code: str, said: str, tmp_path: Path) -> None:

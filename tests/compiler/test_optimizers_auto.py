@@ -275,6 +275,28 @@ async def test_the_wall_leaves_the_best_so_far(monkeypatch: pytest.MonkeyPatch, 
     assert last.said() in done.result.notes
 
 
+@pytest.mark.parametrize("most", [50, 90, 150])
+@pytest.mark.parametrize("scoring", ["enough", "none"])
+async def test_a_start_that_nobody_has_scored_is_paid_out_of_max_calls(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, most: int, scoring: str
+) -> None:
+    found: list[object] = []
+    for budget in (None, ir.Budget(calls=10_000)):  # a wall that nobody meets changes nothing
+        made = project(
+            tmp_path,
+            ir.StepSpec(name="shown", optimizer="LabeledFewShot", options={"k": 2}),
+            step_of(AUTO, max_calls=most),
+            scoring=scoring,
+            **({} if budget is None else {"budget": budget}),
+        )
+        built, _, _ = await compiled(monkeypatch, tmp_path, made, writes(wrong))
+        assert built.plan.least <= built.spent.calls <= built.plan.most
+        step = built.steps[1]
+        assert step.spent.calls <= most
+        found.append((built.spent.calls, [one.family for one in step.result.explored], step.result.stopped))
+    assert found[0] == found[1]
+
+
 async def test_the_artifact_tells_what_was_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     texts: set[str] = set()
     for threads in (1, 64):

@@ -150,6 +150,7 @@ async def test_unchanged_children_are_not_paid_for(monkeypatch: pytest.MonkeyPat
     assert writing(done)
     assert done.spent.task.calls == len(VAL)
     assert [one.label for one in done.result.candidates] == ["as it came"]
+    assert len(writing(done)) > 1
     assert done.result.notes == (f"{len(writing(done))} children came out unchanged or like an earlier one",)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from dspec.runtime.models.endpoints import split_model
 from dspec.runtime.models.prices import price
-from dspec.runtime.running.bounds import calls_per_run
+from dspec.runtime.running.bounds import call_bounds
 
 from ... import ir
 from ...diagnostics import codes
@@ -62,7 +62,7 @@ def check_calls(
     allowed = number_of(calls) if calls is not None else None
     if calls is None or not isinstance(allowed, int) or rows is None or not rows.count:
         return
-    per_run = calls_per_run(tuned.program)
+    per_run = call_bounds(tuned.program).least
     count = rows.count if most is None else min(rows.count, most)
     if count * per_run > allowed:
         at, name = limits.place.at(calls), tuned.symbol.name
@@ -76,7 +76,7 @@ def least_compared(chain: Iterable[StepInfo]) -> int:
         options = step.options()
         if step.spec is None or options is None or step.compat is not None:
             return LEAST_COMPARED
-        return min(LEAST_COMPARED, step.spec.compares_on(options, 0, 0))
+        return step.spec.compares_on(options, 0, 0)
 
     return max([FEWEST_COMPARED, *map(least, chain)])
 

@@ -76,7 +76,7 @@ class SpentAtOnce(Finding, frozen=True):
     def told(self) -> Diagnostic:
         return self.says(
             f"the budget allows {plural(self.allowed, 'call')}, and scoring `{self.program}` once on "
-            f"`{self.rows.text}` takes {self.count * self.per_run:,}",
+            f"`{self.rows.text}` takes at least {self.count * self.per_run:,}",
             "spent before the first step" if self.steps else "spent before the last row",
             secondary=(
                 Label(self.rows, f"{plural(self.count, 'row')}, {plural(self.per_run, 'call')} each"),
