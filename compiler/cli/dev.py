@@ -478,7 +478,7 @@ class _Developing:
             written.draw_evals(console, list(done.evals))
             for note in done.built.notes:
                 console.print(f"note: {note}", markup=False)
-            console.print(written.spent_line(done.tally, written.origins(done)))
+            console.print(written.spent_line(done.tally, done.spent.calls))
         if done.built.status == "budget":
             print_error("the budget is spent", "the checks go on; what was answered is kept")
         elif done.cut is not None:

@@ -79,7 +79,7 @@ def draw_compiled(console: Console, result: Compiled) -> None:
     if judged:
         console.print(f"  {judged:,} of those needed are of the metric's judges")
     draw_flaws(console, "answers: ", built.spent.flaws)
-    console.print(Text.assemble("now: ", spent_line(result.tally, origins(result))))
+    console.print(Text.assemble("now: ", spent_line(result.tally, result.spent.calls)))
     if (replaced := result.kept.replaced) is not None:
         console.print(
             f"note: it takes the place of an artifact that was scored ({replaced.metric}: {_spell(replaced)}); this one is not",
@@ -257,34 +257,26 @@ class Origins(Struct, frozen=True):
     besides: int
 
 
-def origins(result: Compiled) -> Origins:
-    """Where the answers that were not paid came from."""
-    return told_apart(result.tally, result.spent.calls)
-
-
-def told_apart(tally: Tally, needed: int) -> Origins:
-    """The same of so many calls that were needed."""
+def origins(tally: Tally, needed: int) -> Origins:
+    """Where the answers that were not paid came from, of so many calls that were needed."""
     rest = needed - tally.calls - tally.free
     # A run that is asked for twice at once gets its answer twice, and is needed once: whether it was at once is a matter of time.
     twice = min(tally.free, max(0, -rest))
     return Origins(tally.free - twice, max(0, rest), max(0, -rest) - twice)
 
 
-def spent_line(tally: Tally, found: Origins) -> Text:
-    """What a compile cost, in one line."""
-    parts = [plural(tally.calls, "model call")]
-    if found.replayed:
-        parts.append(f"{found.replayed} not paid again")
-    if found.remembered:
-        parts.append(f"{found.remembered} of runs that are remembered")
-    if found.besides:
-        parts.append(f"{found.besides} that nothing needed in the end")
-    if tally.spoiled:
-        parts.append(f"{tally.spoiled} without an answer that may be billed")
-    if tally.refitted:
-        parts.append(f"{tally.refitted} refused for a parameter and asked again without it")
-    if tally.estimated:
-        parts.append(f"{tally.estimated} without a count of tokens, which are estimated")
+def spent_line(tally: Tally, needed: int) -> Text:
+    """What a compile cost that needed so many calls, in one line."""
+    found = origins(tally, needed)
+    counted = (
+        (found.replayed, "not paid again"),
+        (found.remembered, "of runs that are remembered"),
+        (found.besides, "that nothing needed in the end"),
+        (tally.spoiled, "without an answer that may be billed"),
+        (tally.refitted, "refused for a parameter and asked again without it"),
+        (tally.estimated, "without a count of tokens, which are estimated"),
+    )
+    parts = [plural(tally.calls, "model call"), *(f"{count} {said}" for count, said in counted if count)]
     spent = tally.spent
     parts.append(f"{spent.tokens:,} tokens")
     parts.append(f"${spent.usd:.4f}" + (f" and {spent.unpriced} unpriced" if spent.unpriced else ""))
@@ -313,6 +305,7 @@ def _dump(value: JsonValue) -> str:
 
 def _compiled(result: Compiled) -> JsonValue:
     built, tally = result.built, result.tally
+    found = origins(tally, result.spent.calls)
     metric = next((score.metric for score in built.artifact.scores.values()), "")
     return {
         "name": result.job.name,
@@ -356,10 +349,10 @@ def _compiled(result: Compiled) -> JsonValue:
             "needed": result.spent.calls,
             "judge": _judge_calls(result),
             "made": tally.calls,
-            "replayed": origins(result).replayed,
+            "replayed": found.replayed,
             "shared": 0,
-            "remembered": origins(result).remembered,
-            "besides": origins(result).besides,
+            "remembered": found.remembered,
+            "besides": found.besides,
             "spoiled": tally.spoiled,
             "refitted": tally.refitted,
             "estimated": tally.estimated,

@@ -377,9 +377,8 @@ def forget(path: Path) -> None:
     if not path.exists():
         return
     with suppress(*UNREADABLE, OSError, NewerSchema, ForeignFile), closing(_connect(path)) as database:
-        database.execute(
-            "PRAGMA secure_delete = OFF"
-        )  # what goes as a whole is cut off (`ledger_upkeep.prune`)
+        # What goes as a whole is cut off (`ledger_upkeep.prune`).
+        database.execute("PRAGMA secure_delete = OFF")
         database.execute("DELETE FROM runs")
         database.commit()
         database.execute("VACUUM")

@@ -242,10 +242,10 @@ class _Entry(Struct, frozen=True):
 
 
 class _Idea(Struct, frozen=True):
-    """A child to be made: from which program of the pool, without which demos, from which row's runs, and how."""
+    """A child to be made: of which program of the pool, of what is left of its pieces, from which row's runs, and how."""
 
     parent: int
-    dropped: frozenset[int]
+    pieces: Pieces
     bucket: Bucket
     adds_demo: bool
 
@@ -309,8 +309,9 @@ class _Ascent:
             runs = await self._runs_of(batch, number)
             joined = self._put_together(number)
             ideas = self._ideas(runs, number, self._steps.children - len(joined))
-            made = [*await self._children(ideas, runs, number), *joined]
-            lost += len(ideas) + len(joined) - len(made)
+            taught = await self._children(ideas, runs, number)
+            made = [*taught, *joined]
+            lost += len(ideas) - len(taught)
             if made:
                 barren = 0
                 self._winners.append(await self._scored(made, batch))
@@ -443,7 +444,7 @@ class _Ascent:
             # Where the way that was drawn has nothing to work with, the other one may.
             way = next((way for way in (wanted, not wanted) if ways[way]), None)
             if way is not None:
-                ideas.append(_Idea(parent, forgotten, bucket, way))
+                ideas.append(_Idea(parent, source.pieces.without_demos(forgotten), bucket, way))
         return ideas
 
     def _put_together(self, number: int) -> list[_Entry]:
@@ -472,8 +473,7 @@ class _Ascent:
             if piece is None:
                 continue
             known = next((one for one in self._known if one.like(piece)), None)
-            pieces = self._pool[idea.parent].pieces.without_demos(idea.dropped).given(known or piece)
-            if made := self._new(piece.name, idea.parent, pieces):
+            if made := self._new(piece.name, idea.parent, idea.pieces.given(known or piece)):
                 self._known += [] if known else [piece]
                 children += made
         return children
@@ -489,7 +489,7 @@ class _Ascent:
 
     async def _piece(self, idea: _Idea, runs: Sequence[Attempt], number: int, place: int) -> Piece | None:
         """What the runs of a row teach: a demo, or advice; None where that is nothing."""
-        program = self._pool[idea.parent].pieces.without_demos(idea.dropped).program(self._student)
+        program = idea.pieces.program(self._student)
         better, worse = runs[idea.bucket.best], runs[idea.bucket.worst]
         name = f"step {number}, child {place}"
         if idea.adds_demo:

@@ -10,7 +10,6 @@ import os
 from pathlib import Path
 
 from dspec.runtime.errors import ConfigurationError
-from dspec.runtime.models.upgrades import trouble
 
 ROOT_MARKERS = ("dspec.toml", "pyproject.toml", ".git")
 
@@ -61,6 +60,8 @@ def state_folder(root: Path) -> Path:
         if not os.access(folder, os.W_OK):
             raise PermissionError(13, "not writable", str(folder))
     except OSError as error:
+        from dspec.runtime.models.upgrades import trouble  # here, since it brings sqlite3 along
+
         raise ConfigurationError(
             f"the state folder {folder} cannot be used: {error.strerror or error}",
             help="make room on the disk, or set DSPEC_STATE_DIR to a folder that has some"

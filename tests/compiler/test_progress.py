@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from dspec.compiler.cli.progress import reporting
-from dspec.compiler.cli.results import Origins, spent_line, told_apart
+from dspec.compiler.cli.results import Origins, origins, spent_line
 from dspec.compiler.evaluate.counts import Calls, Range
 from dspec.compiler.evaluate.events import (
     CandidateScored,
@@ -69,7 +69,7 @@ def test_quiet_is_quiet() -> None:
 
 def test_what_was_spent_names_what_was_paid_for_nothing() -> None:
     tally = Tally(Spent(1, 900, 100, unpriced=1), replayed=4, shared=2, spoiled=3)
-    assert str(spent_line(tally, Origins(6, 0, 0))) == (
+    assert str(spent_line(tally, needed=7)) == (
         "1 model call · 6 not paid again · 3 without an answer that may be billed · "
         "1,000 tokens · $0.0000 and 1 unpriced"
     )
@@ -77,7 +77,7 @@ def test_what_was_spent_names_what_was_paid_for_nothing() -> None:
 
 def test_what_was_spent_says_what_the_budget_counts_besides() -> None:
     tally = Tally(Spent(2, 900, 100, 10**9), spoiled=1, estimated=1, reserved=Spent(1, 500, 200, 2 * 10**10))
-    assert str(spent_line(tally, Origins(0, 0, 0))) == (
+    assert str(spent_line(tally, needed=2)) == (
         "2 model calls · 1 without an answer that may be billed · 1 without a count of tokens, which are "
         "estimated · 1,000 tokens · $0.0010 · "
         "the budget counts up to 700 tokens and $0.0200 more"
@@ -86,8 +86,8 @@ def test_what_was_spent_says_what_the_budget_counts_besides() -> None:
 
 def test_what_was_asked_twice_at_once_is_told_as_what_was_asked_once() -> None:
     """A row twice in the same rows: one after the other its run is known, at once its call is shared."""
-    apart = told_apart(Tally(Spent(10), replayed=3), needed=12)
-    at_once = told_apart(Tally(Spent(10), replayed=3, shared=46), needed=12)
+    apart = origins(Tally(Spent(10), replayed=3), needed=12)
+    at_once = origins(Tally(Spent(10), replayed=3, shared=46), needed=12)
     assert apart == at_once == Origins(replayed=2, remembered=0, besides=0)
-    assert told_apart(Tally(Spent(10)), needed=8) == Origins(0, 0, 2)
-    assert told_apart(Tally(Spent(1), replayed=4), needed=9) == Origins(4, 4, 0)
+    assert origins(Tally(Spent(10)), needed=8) == Origins(0, 0, 2)
+    assert origins(Tally(Spent(1), replayed=4), needed=9) == Origins(4, 4, 0)

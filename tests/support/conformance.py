@@ -282,10 +282,9 @@ async def remembered(bench: Bench) -> object:
 async def limited(bench: Bench) -> object:
     """Calls in flight and calls a minute are counted in one place."""
     program = bench.on(classifier(), max_parallel=3)
-    bench.server.latency = 0.005
+    bench.server.latency = 0.05  # long enough for three to meet on a busy machine
     found = await bench.found(program, rows(40), on_error="score_zero")
-    # Beside others a machine may be too busy for three at once; more there never are.
-    assert 1 < bench.server.most_in_flight <= 3
+    assert bench.server.most_in_flight == 3
     return found
 
 
