@@ -475,6 +475,8 @@ class Evaluator:
         while (shared := self._running.get(key)) is not None:
             await asyncio.wait([shared])
             if not shared.cancelled():
+                if isinstance(error := shared.exception(), ProviderError):
+                    raise self._final(error, purpose, example) from error
                 return shared.result()
         if key in self._made and (known := self._store.lookup([key]).get(key)) is not None:
             return known  # made since the caller looked
@@ -492,10 +494,9 @@ class Evaluator:
                 raise self._broken(_reason(result), example)
         except ProviderError as error:
             if self._on_error == "stop" or purpose == "prompt" or isinstance(error, Unauthorized):
-                future.cancel()
-                if isinstance(error, Refused) and purpose in ("task", "teacher", "judge"):
-                    raise self._refused(error, example) from error
-                raise  # a key to see to, or a bill, fails for every row alike
+                future.set_exception(error)  # whoever waits for this run has no luck by asking again
+                future.exception()  # seen, even when nobody waits
+                raise self._final(error, purpose, example) from error
             self._failures[key] = error
             result = self.unanswered[key] = RunResult.of(
                 None, (), (UNANSWERED, error.message), error.spent or Spent()
@@ -521,8 +522,11 @@ class Evaluator:
             '`on_error = "score_zero"` in the block, to which its evals keep, too, lets such rows score 0',
         )
 
-    def _refused(self, error: Refused, example: Example) -> Refused:
-        """The error with the row that it is about: asked again, it would be refused again."""
+    def _final(self, error: ProviderError, purpose: Purpose, example: Example) -> ProviderError:
+        """The error as it ends the compile. A refused request, which would be refused again, is told with its row; a key to
+        see to, or a bill, fails for every row alike."""
+        if not isinstance(error, Refused) or purpose not in ("task", "teacher", "judge"):
+            return copy.copy(error)
         help_text = (
             "every answer so far is kept; this row stops the same command again until it is changed or left out, or "
             '`on_error = "score_zero"` in the block, to which its evals keep, too, lets such rows score 0'

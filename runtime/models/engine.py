@@ -44,7 +44,7 @@ from .endpoints import Endpoint
 from .hedging import first_answer
 from .lanes import Lane
 from .ledger import Ledger
-from .limits import FURTHER, PATIENCE, Backoff
+from .limits import FURTHER, PATIENCE, Admission, Backoff
 from .pool import BATCHED, LanePool, Senders
 from .protocol import Answer, Answering, Hearing, Message, Request, ToolAnswer, Tools, ToolUse, key_of
 from .transports import Mode
@@ -66,6 +66,10 @@ class _Flight(Struct, eq=False):
     """One call in progress and how many wait for it."""
 
     task: asyncio.Task[Answer]
+    begun: float
+    """By the loop's clock."""
+    closed: Admission | None = None
+    """The gate that was closed when its own request was refused."""
     askers: int = 0
     on_wire: bool = False
     urgent: bool = False
@@ -304,14 +308,17 @@ class Engine:
     def _start(self, key: bytes, request: Request, purse: Purse | None, urgent: bool) -> _Flight:
         if self._stopped:
             raise Stopped("the engine was stopped before this call was made")
-        task = asyncio.get_running_loop().create_task(self._call(key, request, purse))
-        flight = self._flights[key] = _Flight(task, urgent=urgent)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._call(key, request, purse))
+        flight = self._flights[key] = _Flight(task, loop.time(), urgent=urgent)
 
         def landed(task: asyncio.Task[Answer]) -> None:
             if self._flights.get(key) is flight:
                 del self._flights[key]
             if not task.cancelled():
                 task.exception()  # seen, even when every asker has left
+            if flight.closed is not None:
+                flight.closed.told()
 
         task.add_done_callback(landed)
         return flight
@@ -329,7 +336,7 @@ class Engine:
                 if purse is not None and room is None:
                     room = await purse.reserve(request)
                 try:
-                    number, units = await self._enter(lane, request, again=again, urgent=urgent)
+                    number, units = await self._enter(lane, request, flight.begun, again=again, urgent=urgent)
                 except Unauthorized:
                     self._lanes.forget(lane)
                     raise
@@ -474,6 +481,7 @@ class Engine:
         problem = lane.described(error, lm, failures)
         if isinstance(error, Unauthorized):
             lane.gate.close(problem)
+            flight.closed = lane.gate
             self._lanes.forget(lane)
         # An endpoint that answers others fails by chance. Not so an empty answer, or one that nobody had the time for.
         by_chance = others and not isinstance(error, NoAnswer | TimedOut)
@@ -586,7 +594,9 @@ class Engine:
                 help=f"raise `timeout` in lm {request.lm.name} if the model is slow",
             ) from None
 
-    async def _enter(self, lane: Lane, request: Request, *, again: bool, urgent: bool) -> tuple[int, int]:
+    async def _enter(
+        self, lane: Lane, request: Request, begun: float, *, again: bool, urgent: bool
+    ) -> tuple[int, int]:
         """Waits for rates and places, narrowest first. Returns the request's number at its endpoint, and the tokens
         counted against `tpm`."""
         units = 0
@@ -598,7 +608,7 @@ class Engine:
             if lane.tpm is not None:
                 units = estimate_request(request) + (request.lm.max_tokens or 0)
                 await lane.tpm.take(units)
-            number = await lane.gate.enter(again=again, urgent=urgent)
+            number = await lane.gate.enter(since=begun, again=again, urgent=urgent)
             try:
                 if not lane.batched:
                     await self._places.acquire()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import math
 import random
 from collections import deque
 
@@ -60,7 +61,9 @@ class Admission:
         self._waiting: deque[asyncio.Future[int]] = deque()
         self._resume_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._closed = False
+        self._refusal: Exception | None = None
+        """Why nobody is let in but one who sees whether that still holds."""
+        self._refused_at = 0.0
         self._pauses = 0
         self._paused_at = 0
         """Failures of requests up to this number were known when everyone was paused."""
@@ -71,15 +74,17 @@ class Admission:
         self._climbs_to = width
         self._credit = 0
 
-    async def enter(self, *, again: bool = False, urgent: bool = False) -> int:
-        """Waits for a place, and gives the request's number. Raises what `close` was given. Every `enter` needs one
-        `leave`.
+    async def enter(self, *, since: float = math.inf, again: bool = False, urgent: bool = False) -> int:
+        """Waits for a place, and gives the request's number. Raises what `close` was given, also later to those who
+        were there at the time: `since` is the loop time when their call began. Every `enter` needs one `leave`.
 
         `again` goes to the head of the queue: at a dead endpoint, a few calls then use up their attempts
         and end the run, instead of everyone's first being tried before anyone's second.
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
+        if self._refusal is not None and since <= self._refused_at:
+            raise copy.copy(self._refusal)
         if not self._queued() and self._free(now) and now >= self._due(now):
             self.inside += 1
             return self.pacing.begun(now)
@@ -111,13 +116,17 @@ class Admission:
             self._admit()
 
     def close(self, error: Exception) -> None:
-        """Turns away everyone who waits: a bad key gets no better by asking with all that were queued. Who comes later
-        is let in alone, to see whether it was put right."""
-        self._closed = True
+        """Turns away everyone whose call has begun: a bad key gets no better by asking with all of them. Whose call begins
+        later is let in alone, to see whether it was put right."""
+        self._refusal, self._refused_at = error, asyncio.get_running_loop().time()
         while queue := self._queued():
             turn = queue.popleft()
             if not turn.done():
                 turn.set_exception(copy.copy(error))
+
+    def told(self) -> None:
+        """Notes that whose request closed it is about to hear of that: nobody has put anything right before."""
+        self._refused_at = asyncio.get_running_loop().time()
 
     def succeeded(self, number: int) -> None:
         """Notes the answer to the attempt that entered as `number`."""
@@ -130,7 +139,7 @@ class Admission:
             if self.width < self._climbs_to or self._credit >= self.width:
                 self._credit = 0
                 self.width += 1
-        self._closed = False
+        self._refusal = None
         self._admit()
 
     def failed(self, error: ProviderError, failures: int, number: int, began: float) -> float:
@@ -170,7 +179,7 @@ class Admission:
         self._resume_at = max(self._resume_at, moment)
 
     def _free(self, now: float) -> bool:
-        if self._closed:
+        if self._refusal is not None:
             return self.inside < 1
         return self.inside < self.width and not self.pacing.tried_until(now)
 

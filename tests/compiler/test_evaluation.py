@@ -173,6 +173,24 @@ async def test_a_run_is_made_once_however_often_it_is_needed(monkeypatch: pytest
     assert evaluator.spent.calls == 1
 
 
+async def test_a_run_that_is_refused_is_asked_once_however_many_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = Script(lambda _: Refused("no"), jitter())
+    with scripted(monkeypatch, script) as engine:
+        evaluator = Evaluator(engine, Store(), exact())
+        first = rows(1)[0]
+        again = Example(7, first.inputs, first.labels)
+        found = await asyncio.gather(
+            evaluator.evaluate(classifier(), (first,)),
+            evaluator.evaluate(classifier(), (again,)),
+            return_exceptions=True,
+        )
+    assert [str(error)[:6] for error in found] == ["row 1 ", "row 8 "]
+    assert all(isinstance(error, Refused) for error in found)
+    assert script.calls == 1
+
+
 async def test_attempts_carry_the_trace_and_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     script = Script(oracle)
     judged = metric(

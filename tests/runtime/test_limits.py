@@ -222,6 +222,7 @@ async def test_single_failures_pause_nobody_and_a_row_of_them_everybody() -> Non
 
 async def test_a_closed_gate_turns_away_those_who_wait_and_lets_in_one_who_comes_later() -> None:
     gate = Admission(4, STILL)
+    begun = now()
     for _ in range(4):
         await gate.enter()
     waiting = asyncio.create_task(gate.enter())
@@ -232,7 +233,12 @@ async def test_a_closed_gate_turns_away_those_who_wait_and_lets_in_one_who_comes
     assert caught.value.help == "another key"
     for _ in range(4):
         gate.leave()
-    alone = await gate.enter()
+    between = now()
+    gate.told()
+    for late in (begun, between):  # calls that begin before anybody knows, and get here after
+        with pytest.raises(Unauthorized, match="bad key"):
+            await gate.enter(since=late)
+    alone = await gate.enter(since=now())
     others = [asyncio.create_task(gate.enter()) for _ in range(2)]
     await asyncio.sleep(0)
     assert not any(other.done() for other in others)
