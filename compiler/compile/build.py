@@ -247,7 +247,7 @@ class Ran:
             )
 
     def _drop(self) -> None:
-        """Leave out the steps at the end that gained no more than luck over what they were given. The first step is for the last
+        """Leave out the steps at the end that are not likely better than what they were given. The first step is for the last
         word to judge."""
         origins = dict(zip((step.name for step in self._resolved.optimize.steps), self._origins, strict=True))
         verdicts = {outcome.name: outcome.verdict for outcome in self._outcomes}
@@ -255,7 +255,7 @@ class Ran:
         while (
             origins[last] in self._programs
             and (verdict := verdicts[last]) is not None
-            and not (verdict.real or self._saves(last))
+            and not (verdict.likely or self._saves(last))
         ):
             origin = origins[last]
             self._notes.append(
@@ -511,7 +511,7 @@ class Ran:
             return None
         verdict = self._compared()
         same = self._emitted == self._resolved.student
-        kept = not (verdict.real or self._faithful or self._lean(verdict) or self._chosen is not None)
+        kept = not (verdict.likely or self._faithful or self._lean(verdict) or self._chosen is not None)
         self._notes += verdict.notes(kept=kept or same) if self._chosen is None else ()
         if self._resolved.rest:
             self._notes.append(verdict.looked(len(self._resolved.val)))

@@ -2,10 +2,12 @@
 
 The best of many programs looks better than it is: of equal ones, the luckiest wins (the winner's curse). So
 the result is compared with the start on all rows of val, row by row, and its gain with the gain that the best of
-as many equal programs would show by luck (`statistics.luck`). Where it is no larger, the difference is noise:
-the program that the compile started from is kept, which is simpler, and shorter to ask. Where one program was
-made and nothing chosen, there is no luck to discount, and any gain will do. What is told of a gain that is no noise is what is
-left of it without its luck, which making the choice again on rows drawn anew tells (`winners`, `reselection`).
+as many equal programs would show by luck (`statistics.luck`). Where it is no larger, the difference may be noise, and is called
+that. What is left of a gain without its luck is what making the choice again on rows drawn anew tells (`winners`, `reselection`).
+
+Then the start is kept, which is simpler, and shorter to ask; but not where the rows are so few that luck may bring more than most
+searches gain, since noise says little against a result. Where one program was made and nothing chosen, there is no luck to
+discount, and any gain will do.
 
 A step with `compat = "dspy"` promises DSPy's choice: there the verdict is told and nothing is kept back.
 Deciding never costs a call.
@@ -21,8 +23,13 @@ from ..diagnostics.wording import plural
 from ..evaluate.outcomes import Seen, rows_seen
 from ..evaluate.sequential import interval
 from ..evaluate.shares import overall
-from ..evaluate.statistics import Paired, luck, paired
+from ..evaluate.statistics import Paired, Z, luck, paired
 from ..evaluate.winners import Worth, worth_of_winner
+
+EXPECTED, VARIANCE = 0.1, 0.01
+"""What a search gains before any row is seen: a tenth, give or take a tenth."""
+SIMPLER = 0.02
+"""By how much a result must be expected to be better than the start, which is simpler, and shorter to ask."""
 
 
 class LastWord(Struct, frozen=True):
@@ -53,6 +60,16 @@ class LastWord(Struct, frozen=True):
         return self.comparison.difference > self.most_luck
 
     @property
+    def likely(self) -> bool:
+        """Whether the result is to be taken: its gain is more than luck, or may be and says too little against what a search
+        usually gains (the mean of a normal gain, given what the rows show beyond luck). One that shows none is not."""
+        pair = self.comparison
+        noise = ((pair.high - pair.low) / (2 * Z)) ** 2
+        beyond = pair.difference - self.most_luck
+        expected = (beyond * VARIANCE + EXPECTED * noise) / (VARIANCE + noise)
+        return self.real or (pair.difference > 0.0 and expected > SIMPLER)
+
+    @property
     def most_luck(self) -> float:
         """What luck may bring: as much as the best of equal programs shows, or as is luck in this one."""
         return max(self.chance, self.worth.luck)
@@ -77,12 +94,15 @@ class LastWord(Struct, frozen=True):
         pair = self.comparison
         flips = f"{plural(pair.better, 'row')} better, {pair.worse} worse"
         if not self.real:
-            end = "the program it started from is kept" if kept else "the result may as well be lucky"
-            if pair.difference <= 0:
-                return (f"no real improvement: {flips}; {end}",)
-            return (
-                f"no real improvement: {100 * pair.difference:+.1f} ({flips}) is no more than {self.by_luck}; {end}",
-            )
+            gain = flips
+            if pair.difference > 0:
+                gain = f"{100 * pair.difference:+.1f} ({flips}) is no more than {self.by_luck}"
+            if kept:
+                return (f"no real improvement: {gain}; the program it started from is kept",)
+            if self.likely:
+                why = "so few rows say little against what a search usually gains"
+                return (f"no sure improvement: {gain}; the result is kept, since {why}",)
+            return (f"no real improvement: {gain}; the result may as well be lucky",)
         notes: tuple[str, ...] = ()
         if not self.sure:
             notes = (f"no sure improvement on the rows it was chosen on: {flips}",)

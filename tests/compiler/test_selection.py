@@ -177,6 +177,23 @@ def test_what_is_said() -> None:
     )
 
 
+def test_on_few_rows_a_gain_that_may_be_luck_is_taken_and_said_to_be_unsure() -> None:
+    """Three rows of ten flip, twice as many for the better: on 30 rows that may be luck, on 300 it is none."""
+    few, many = (
+        last_word(*flips(6 * times, 3 * times, 21 * times), [searched([30 * times] * 14, 30 * times)])
+        for times in (1, 10)
+    )
+    assert (few.real, few.likely, many.real, many.likely) == (False, True, True, True)
+    assert few.notes(kept=False) == (
+        "no sure improvement: +10.0 (6 rows better, 3 worse) is no more than 13.2, what the best of 14 equal programs shows by "
+        "luck; the result is kept, since so few rows say little against what a search usually gains",
+    )
+    lucky = last_word(*flips(25, 20, 75), [searched([120] * 14, 120)])
+    assert (lucky.real, lucky.likely) == (False, False)
+    none = last_word(*flips(2, 2, 6), [searched([10] * 14, 10)])
+    assert (none.real, none.likely) == (False, False)
+
+
 async def test_the_start_is_kept_where_the_gain_is_noise(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
