@@ -144,7 +144,8 @@ class NamedScore(ScoreJson):
 
 
 class FinalScore(ScoreJson):
-    """`corrected` is the score without the luck of having been chosen by it."""
+    """Of the program in the artifact. `corrected` is the score without the luck of having been chosen by it: the score itself
+    where there is no such luck, and of a compile that was cut short, where nobody knows it."""
 
     corrected: float
 

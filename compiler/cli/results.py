@@ -392,10 +392,9 @@ def _chosen(chosen: Chosen) -> JsonValue:
 
 
 def _final(metric: str, built: Built) -> JsonValue:
-    """`corrected` is the score without the luck of having been chosen by it; the score itself where there is none."""
+    """`corrected` is the score without the luck of having been chosen by it (`Built.without_luck`)."""
     assert built.final is not None
-    corrected = built.final.score if built.corrected is None else built.corrected
-    return _score(scored(metric, built.final)) | {"corrected": corrected}
+    return _score(scored(metric, built.final)) | {"corrected": built.without_luck}
 
 
 def _explored(result: StepResult) -> dict[str, JsonValue]:

@@ -537,6 +537,9 @@ class Ran:
         self._chosen = self._cheapest()
         verdict = self._judged()
         corrected = self._corrected(verdict)
+        if self._final is None and self._best is not None and self._best.program is self._emitted:
+            # Not before the verdict: a compile that was cut short has none.
+            self._final = as_evaluation(self._best, self._resolved.raced)
         if not self._unscored:
             self._notes += remarks.seen(self._resolved, self._emitted)
         self._notes += remarks.described(self._resolved.student, self._emitted)
@@ -570,8 +573,6 @@ class Ran:
         resolved, optimize, metric = self._resolved, self._resolved.optimize, self._resolved.metric
         role: Literal["train", "val"] = "train" if optimize.val is None else "val"
         final = self._final
-        if final is None and self._best is not None and self._best.program is self._emitted:
-            final = as_evaluation(self._best, resolved.raced)
         return Artifact(
             kind=kind_of(self._emitted),
             name=optimize.name,

@@ -23,7 +23,7 @@ from scripted import (
 
 from dspec.compiler import ir
 from dspec.compiler.compile.built import Built
-from dspec.compiler.compile.evals import GateError, GateResult
+from dspec.compiler.compile.evals import GateError, GateResult, scored
 from dspec.compiler.evaluate.events import (
     CandidateScored,
     Event,
@@ -234,6 +234,8 @@ async def test_the_wall_is_never_passed_and_leaves_the_best_so_far(
             if built.baseline is not None:
                 score = built.artifact.scores["val"].score
                 assert score >= round(built.baseline.score, 6)
+            told = {} if built.final is None else {"val": scored(made.optimizes["tuned"].metric, built.final)}
+            assert told == built.artifact.scores
         # Without the wall, only what is missing is asked, and the artifact is that of a free compile.
         whole, script, _ = await compiled(monkeypatch, tmp_path, project(tmp_path), learner, ledger=ledger)
     assert text(whole) == text(free)
