@@ -407,7 +407,8 @@ class Ran:
         except (BudgetExceeded, Stopped) as halt:
             self._report(StepFinished(step.name, spent.calls, halt=halt.message))
             raise
-        verdict = _verdict_on(begun.student, result)
+        won = next((one for one in result.candidates if one.program == result.program), None)
+        verdict = _verdict_on(begun.student, result, won)
         self._outcomes.append(
             StepOutcome(step.name, begun.spec.name, planned, spent, result, verdict, begun.spec.saves)
         )
@@ -418,9 +419,9 @@ class Ran:
         if result.cut is not None:
             self._halt(result.cut)
             self._settle()
-        self._report(
-            StepFinished(step.name, spent.calls, result.notes, result.cut.message if result.cut else "")
-        )
+        halt = result.cut.message if result.cut else ""
+        label, score = ("", None) if won is None else (won.label, won.score)
+        self._report(StepFinished(step.name, spent.calls, result.notes, halt, label, score))
 
     def halted(self, halt: Halt) -> None:
         """The wall was met where the step had nothing to show for itself."""
@@ -599,15 +600,14 @@ class Ran:
         )
 
 
-def _verdict_on(given: Program, result: StepResult) -> LastWord | None:
-    """What a step made against what it was `given`, where it scored both on the same rows."""
+def _verdict_on(given: Program, result: StepResult, won: Candidate | None) -> LastWord | None:
+    """What a step made against what it was `given`, where it scored both on the same rows: `won` is its result."""
     digest = asked_digest(thaw(given))
     start = next((one for one in result.candidates if asked_digest(one.program) == digest), None)
-    best = next((one for one in result.candidates if one.program == result.program), None)
-    if start is None or best is None:
+    if start is None or won is None:
         return None
     chosen = [chosen_from(result, start.scores)]
-    return last_word(start.scores, best.scores, chosen, measured=[result.luck])
+    return last_word(start.scores, won.scores, chosen, measured=[result.luck])
 
 
 def _with_notes(result: StepResult, context: Context) -> StepResult:

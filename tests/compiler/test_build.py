@@ -242,6 +242,22 @@ async def test_the_wall_is_never_passed_and_leaves_the_best_so_far(
     assert script.calls == free.spent.calls - before
 
 
+@pytest.mark.parametrize("latency", range(3))
+async def test_what_is_told_of_a_step_at_its_end_is_its_result(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, latency: int
+) -> None:
+    """Of candidates that score the same, the one that is told of first is a matter of time."""
+    events: list[Event] = []
+    made = project(tmp_path, DEMOS, SEARCH)
+    built, _, _ = await compiled(
+        monkeypatch, tmp_path, made, learner, latency=jitter(latency), report=events.append
+    )
+    told = [(event.result, event.score) for event in events if isinstance(event, StepFinished)]
+    won = built.steps[1].result.candidates[0]
+    assert won.program == built.steps[1].result.program
+    assert told == [("", None), (won.label, won.score)]
+
+
 async def test_stopping_the_engine_keeps_the_best_so_far(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
