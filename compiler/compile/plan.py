@@ -448,7 +448,7 @@ def _calls_of_a_run(program: Program) -> str:
         return ""
     bounds = call_bounds(program)
     each = ", ".join(f"`{key}` {_times(times)}" for key, times in counted(program).items())
-    return f"a run makes {_times(bounds)} model calls: {each}"
+    return f"a run makes {_times(bounds)} model {'call' if bounds.most == 1 else 'calls'}: {each}"
 
 
 def _times(times: Times) -> str:
@@ -469,7 +469,7 @@ def _notes(
 ) -> tuple[str, ...]:
     optimize = resolved.optimize
     notes = [
-        f"an answer that does not parse or breaks a check is asked for again: at most {again:,} further calls"
+        f"an answer that does not parse or breaks a check is asked for again: at most {plural(again, 'further call')}"
     ]
     if any(growth.lms for growth in walked.growths.values()):
         names = " and ".join(f"`{name}`" for name in optimize.lms)
