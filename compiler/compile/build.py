@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -545,10 +545,14 @@ class Ran:
             self._notes += remarks.seen(self._resolved, self._emitted)
         self._notes += remarks.described(self._resolved.student, self._emitted)
         self._notes += remarks.asking(self._project, self._resolved.optimize, self._emitted)
-        zeros = (*remarks.zeros(self._evaluator), *self._evaluator.tools.told())
+        zeros = tuple(remarks.zeros(self._evaluator))
+        artifact = self._artifact(corrected, [note for note, _ in zeros])
+        tools = self._evaluator.tools
+        failures = tools.found(self._project.places)
         self._notes += (f"{note}; for example: {reason}" for note, reason in zeros)
+        self._notes += (failure.said for failure in failures)
         return Built(
-            artifact=self._artifact(corrected),
+            artifact=artifact,
             status=self._status,
             plan=self._plan,
             steps=tuple(self._outcomes),
@@ -559,6 +563,8 @@ class Ran:
             notes=tuple(self._notes),
             offers=tuple(self._offers),
             chosen=self._chosen,
+            tools=failures,
+            ended_by_tools=tools.ended,
             corrected=corrected,
         )
 
@@ -570,10 +576,12 @@ class Ran:
             return None
         return round(max(0.0, self._final.score - verdict.worth.luck), 6)
 
-    def _artifact(self, corrected: float | None) -> Artifact:
+    def _artifact(self, corrected: float | None, zeros: Sequence[str]) -> Artifact:
+        """The result. `zeros` say which scores hold zeros for failures: without an example, which is not for artifacts."""
         resolved, optimize, metric = self._resolved, self._resolved.optimize, self._resolved.metric
         role: Literal["train", "val"] = "train" if optimize.val is None else "val"
         final = self._final
+        settled = (remarks.settled(final.scores),) if self._settled and final is not None else ()
         return Artifact(
             kind=kind_of(self._emitted),
             name=optimize.name,
@@ -591,12 +599,7 @@ class Ran:
                 files=self._files,
             ),
             candidates=kept_candidates(optimize, metric.name, self._offers),
-            notes=tuple(self._notes)
-            if self._status != "complete"
-            else (
-                *((remarks.settled(final.scores),) if self._settled and final is not None else ()),
-                *(note for note, _ in remarks.zeros(self._evaluator)),
-            ),
+            notes=(*(self._notes if self._status != "complete" else settled), *zeros),
         )
 
 

@@ -11,6 +11,7 @@ from dspec.runtime.artifact.artifact import Artifact
 from ..evaluate.evaluation import Evaluation
 from ..evaluate.meter import Account
 from ..evaluate.statistics import Paired
+from ..evaluate.toolfailures import ToolFailure
 from ..optimizers.base import StepResult
 from .offers import Chosen, ScoredProgram, front, unit_of
 from .plan import Plan, StepPlan
@@ -65,6 +66,10 @@ class Built(Struct, frozen=True):
     """Every program that was scored on all rows, with what an answer of it takes, as far as that was wanted."""
     chosen: Chosen | None = None
     """The cheapest of them, where the block says what to minimize; its offer is the result, if there is one."""
+    tools: tuple[ToolFailure, ...] = ()
+    """Tools that failed; `notes` tell of each."""
+    ended_by_tools: int = 0
+    """Runs that a failed tool ended."""
     corrected: float | None = None
     """The score of `final` without the luck of having been chosen by it; None where there is no such luck, or nobody knows it."""
 
