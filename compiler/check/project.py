@@ -108,7 +108,7 @@ def lower(session: Session, found: Iterable[FileScope]) -> ir.Project:
                         own = ready.program.modules.get(symbol.key)
                         if own is not None and own.function is not None:
                             externs[symbol.key] = ready.program.tools[own.function.tool]
-                            places[symbol.key] = symbol.location.told
+                            places[own.function.tool] = symbol.location.told
                         unbound[symbol.key] = ready.unbound
                 case "dataset":
                     data = dataset(session, symbol)

@@ -145,7 +145,7 @@ def draw_warnings(console: Console, results: Iterable[Compiled | EvalResult]) ->
 
 def _fewer(result: Compiled, saved: int) -> str:
     """Why a compile needed so many calls fewer than it may at most."""
-    from dspec.runtime.running.bounds import calls_per_run
+    from dspec.runtime.running.bounds import call_bounds
 
     built = result.built
     if built.status != "complete":
@@ -157,7 +157,9 @@ def _fewer(result: Compiled, saved: int) -> str:
     unanswered = (built.artifact.provenance.unanswered or 0) + sum(one.unanswered for one in evaluations)
     reasons = [f"{plural(by_tools, 'run')} ended where a tool failed"] if by_tools else []
     reasons += [f"{plural(unanswered, 'run')} got no answer"] if unanswered else []
-    if saved > (by_tools + unanswered) * calls_per_run(built.artifact.program):
+    run = call_bounds(built.artifact.program)
+    if saved > (by_tools + unanswered) * run.most:
+        reasons += ["runs that took fewer calls than they may"] if run.least < run.most else []
         reasons.append("scores already known, or demos found early")
     return ", ".join(reasons)
 
