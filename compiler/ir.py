@@ -296,6 +296,8 @@ class Project(Frozen, defer_build=True):
     """Modules (as one-step programs) and programs, on their own models or the default one."""
     externs: dict[str, Tool] = Field(default_factory=dict[str, Tool], exclude_if=lambda found: not found)
     """The tools that are declared, whether a program calls them or not."""
+    places: dict[str, str] = Field(default_factory=dict[str, str], exclude_if=lambda found: not found)
+    """File and line of each of them, by the name that programs call it by, for messages. They are no part of what a tool is."""
     training: dict[str, TrainSettings] = Field(
         default_factory=dict[str, TrainSettings], exclude_if=lambda found: not found
     )

@@ -94,6 +94,7 @@ def lower(session: Session, found: Iterable[FileScope]) -> ir.Project:
     evals: dict[str, ir.Eval] = {}
     tests: dict[str, ir.Test] = {}
     externs: dict[str, Tool] = {}
+    places: dict[str, str] = {}
     for scope in found:
         for symbol in scope.symbols.values():
             match symbol.kind:
@@ -107,6 +108,7 @@ def lower(session: Session, found: Iterable[FileScope]) -> ir.Project:
                         own = ready.program.modules.get(symbol.key)
                         if own is not None and own.function is not None:
                             externs[symbol.key] = ready.program.tools[own.function.tool]
+                            places[own.function.tool] = symbol.location.told
                         unbound[symbol.key] = ready.unbound
                 case "dataset":
                     data = dataset(session, symbol)
@@ -127,6 +129,7 @@ def lower(session: Session, found: Iterable[FileScope]) -> ir.Project:
                 case "extern":
                     declared = extern(session, symbol)
                     _keep(externs, symbol, declared.tool if declared else None)
+                    places[symbol.key] = symbol.location.told
                 case _:
                     pass
     for one in saved(session):
@@ -136,6 +139,7 @@ def lower(session: Session, found: Iterable[FileScope]) -> ir.Project:
         training=training,
         programs=programs,
         externs=externs,
+        places=places,
         unbound=unbound,
         datasets=datasets,
         metrics=metrics,

@@ -191,7 +191,8 @@ def import_answers(
         fail(f"{file} cannot be read: {error.strerror or error}", code=Exit.USAGE)
     stdout().print(f"took in {plural(taken.added, 'answer')}; {taken.known:,} were there already")
     if taken.refused:
-        fail(f"{taken.refused:,} lines of {file} hold no answer and were left out")
+        lines = plural(taken.refused, f"line of {file} holds", f"lines of {file} hold")
+        fail(f"{lines} no answer and {'was' if taken.refused == 1 else 'were'} left out")
 
 
 def day(seconds: int) -> str:

@@ -16,7 +16,7 @@ from ..diagnostics.wording import plural
 from .budgets import BudgetOption, with_budgets
 from .completing import names_of
 from .confirming import Stake, YesOption, confirm, somebody_answers
-from .console import Exit, exit_code, fail, print_error, print_json, stdout
+from .console import Exit, exit_code, fail, print_error, print_json, stderr, stdout
 from .locking import LockedOption
 from .observing import EventsOption, SpansOption, TrackedOption, observing
 from .options import EngineOption, ThreadsOption, TransportChoice, TransportOption, WorkersOption
@@ -140,6 +140,7 @@ def compile_command(
 
     if json:
         print_json(written.compiled_json(results))
+        written.draw_warnings(stderr(), results)
     else:
         for result in results:
             written.draw_compiled(stdout(), result)

@@ -123,6 +123,7 @@ def evaluate(
         _write_junit(junit, path, wanted, results, cut)
     if json:
         print_json(written.evals_json(results))
+        written.draw_warnings(stderr(), results)
     else:
         written.draw_evals(stdout(), results)
     if cut is not None:

@@ -23,21 +23,28 @@ class Lines:
         self._console = console
         self._in_step = False
         """Within a step, a candidate's score comes as one event of its own."""
+        self._best: tuple[str, float] | None = None
+        """The last of the step's candidates that was told as the best so far. Which of equals is the result, the step says at
+        its end."""
 
     def report(self, event: Event) -> None:
         match event:
             case StepStarted(step=step, optimizer=optimizer, index=index, steps=steps, planned=planned):
-                self._in_step = True
+                self._in_step, self._best = True, None
                 calls = f"{planned.least} to {plural(planned.most, 'call')} planned"
                 self._say(f"step {index}/{steps} {step}: {optimizer}, {calls}")
-            case CandidateScored(candidate=candidate, score=float(score), best=best):
-                mark = "  best so far" if best == score else ""
+            case CandidateScored(candidate=candidate, score=float(score)):
+                mark = ""
+                if self._best is None or score > self._best[1]:
+                    self._best, mark = (candidate, score), "  best so far"
                 self._say(f"  {candidate}: {percent(score)}{mark}")
             case CandidateScored(candidate=candidate):
                 self._say(f"  {candidate}")
-            case StepFinished(step=step, calls=calls, notes=notes, halt=halt):
+            case StepFinished(step=step, calls=calls, notes=notes, halt=halt, result=result, score=score):
                 self._in_step = False
                 self._say(f"step {step}: {'cut short' if halt else 'done'}, {plural(calls, 'call')}")
+                if self._best is not None and result != self._best[0] and score is not None:
+                    self._say(f"  its result is {result}: {percent(score)}")
                 for note in notes:
                     self._say(f"  {note}")
             case RowScored(label=label, done=done, rows=rows, score=score) if (

@@ -19,6 +19,7 @@ from ..compile.reports.contract import ContractChange
 from ..compile.reports.facts import DemoFacts, TextChange
 from ..evaluate.counts import Range
 from ..evaluate.statistics import Paired
+from ..evaluate.toolfailures import ToolFailure
 from ..optimizers.base import Explored
 
 
@@ -123,6 +124,7 @@ class EvalJson(ScoreJson):
     unanswered: int
     metric_failures: int
     in_prompt: int
+    tools: list[ToolFailure]
     calls: EvalCalls
     answers: AnswerFlaws
     gates: list[GateJson]
@@ -144,7 +146,8 @@ class NamedScore(ScoreJson):
 
 
 class FinalScore(ScoreJson):
-    """`corrected` is the score without the luck of having been chosen by it."""
+    """Of the program in the artifact. `corrected` is the score without the luck of having been chosen by it: the score itself
+    where there is no such luck, and of a compile that was cut short, where nobody knows it."""
 
     corrected: float
 
@@ -272,6 +275,7 @@ class CompiledJson(TypedDict):
     spoiled: PaidJson
     reserved: PaidJson
     unanswered: int
+    tools: list[ToolFailure]
     answers: AnswerFlaws
     tokens: TokensJson
     cost_usd: float | None

@@ -13,6 +13,7 @@ were cut off, those that had to be guessed at and those that could not be read.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, to_builtins
@@ -26,6 +27,7 @@ from dspec.runtime.schema.usage import Flaws, Spent
 
 from ..compile.evals import EvalResult, scored
 from ..diagnostics.wording import plural
+from .controls import plain
 
 if TYPE_CHECKING:
     from dspec.runtime.models.engine import Tally
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from ..compile.selection import LastWord
     from ..evaluate.meter import Account
     from ..evaluate.outcomes import Evaluation
+    from ..evaluate.toolfailures import ToolFailure
     from ..optimizers.base import StepResult
 
 
@@ -47,7 +50,9 @@ def draw_compiled(console: Console, result: Compiled) -> None:
         role = next(iter(built.artifact.scores), "")
         what = {"val": "val, which chose it", "train": "training rows"}.get(role, "rows to choose by")
         final = None if built.final is None else scored("", built.final)
-        _row(table, what, scored("", built.baseline), final)
+        # The best of a compile that was cut short before its last word is compared with nothing, and may be lucky.
+        compared = built.status == "complete" or built.verdict is not None
+        _row(table, what, scored("", built.baseline), final, compared=compared)
         if final is not None and built.verdict is not None and built.corrected is not None:
             _without_luck(table, final, built.verdict)
     for evaluation in result.evals:
@@ -61,8 +66,11 @@ def draw_compiled(console: Console, result: Compiled) -> None:
     console.print()
     for evaluation in result.evals:
         _draw_verdict(console, evaluation)
+    never = {failure.said for failure in built.tools if failure.always}
     for note in built.notes:
-        console.print(f"note: {note}", markup=False)
+        if note not in never:
+            console.print(f"note: {note}", markup=False)
+    _draw_tools(console, [failure for failure in built.tools if failure.always])
     _draw_front(console, built)
     for step in built.steps:
         if (said := step.said) is not None:
@@ -71,7 +79,7 @@ def draw_compiled(console: Console, result: Compiled) -> None:
     saved = result.job.plan.most - needed
     beside = ""
     if saved > 0:
-        beside = f" ({saved:,} fewer: {_fewer(built)})"
+        beside = f" ({saved:,} fewer: {_fewer(result, saved)})"
     elif saved < 0:
         beside = f" ({-saved:,} more, to ask again for answers that did not parse or broke a check)"
     console.print(f"calls: at most {result.job.plan.most:,} planned, {needed:,} needed{beside}", markup=False)
@@ -119,13 +127,41 @@ def _took(spent: Account) -> str:
     return plural(spent.calls, "call") + ("" if not money else f", ${money:.4f}")
 
 
-def _fewer(built: Built) -> str:
-    """Why a compile needed fewer calls than it may at most."""
+def _draw_tools(console: Console, failures: Sequence[ToolFailure], *, indent: str = "") -> None:
+    """Tools that failed; where one never worked, what was scored is not the program that was meant."""
+    for failure in failures:
+        line = Text(indent)
+        if failure.always:
+            line.append("warning: ", "bold yellow")
+        console.print(line.append(plain(failure.said)))
+
+
+def draw_warnings(console: Console, results: Iterable[Compiled | EvalResult]) -> None:
+    """The tools that never worked, beside results for machines."""
+    for result in results:
+        failed = result.tools if isinstance(result, EvalResult) else result.built.tools
+        _draw_tools(console, [failure for failure in failed if failure.always])
+
+
+def _fewer(result: Compiled, saved: int) -> str:
+    """Why a compile needed so many calls fewer than it may at most."""
+    from dspec.runtime.running.bounds import call_bounds
+
+    built = result.built
     if built.status != "complete":
         return "it ended before all steps were done"
     if built.ended:
         return "it ended early, as nothing can score more than 100"
-    return "scores already known, or demos found early"
+    evaluations = [one for each in result.evals for one in (each.program, each.baseline) if one is not None]
+    by_tools = built.ended_by_tools + sum(each.ended_by_tools for each in result.evals)
+    unanswered = (built.artifact.provenance.unanswered or 0) + sum(one.unanswered for one in evaluations)
+    reasons = [f"{plural(by_tools, 'run')} ended where a tool failed"] if by_tools else []
+    reasons += [f"{plural(unanswered, 'run')} got no answer"] if unanswered else []
+    run = call_bounds(built.artifact.program)
+    if saved > (by_tools + unanswered) * run.most:
+        reasons += ["runs that took fewer calls than they may"] if run.least < run.most else []
+        reasons.append("scores already known, or demos found early")
+    return ", ".join(reasons)
 
 
 def draw_evals(console: Console, evaluations: list[EvalResult]) -> None:
@@ -149,9 +185,13 @@ def _score_table(title: str) -> Table:
     return table
 
 
-def _row(table: Table, what: str, before: Score | None, after: Score | None) -> None:
-    """One line; of a compile that was cut short before its end, what is known."""
-    gain = "" if before is None or after is None else f"{100 * (after.score - before.score):+.1f}"
+def _row(
+    table: Table, what: str, before: Score | None, after: Score | None, *, compared: bool = True
+) -> None:
+    """One line, with the gain where the two were `compared`."""
+    gain = ""
+    if compared and before is not None and after is not None:
+        gain = f"{100 * (after.score - before.score):+.1f}"
     known = after or before
     if known is not None:
         what += known.over_rows
@@ -180,6 +220,7 @@ def _draw_verdict(console: Console, evaluation: EvalResult) -> None:
             markup=False,
         )
     _draw_failures(console, evaluation)
+    _draw_tools(console, evaluation.tools, indent="  ")
     if evaluation.shown:
         are = "row is" if evaluation.shown == 1 else "rows are"
         console.print(
@@ -361,6 +402,7 @@ def _compiled(result: Compiled) -> JsonValue:
         "spoiled": _spent(tally.wasted),
         "reserved": _spent(tally.reserved),
         "unanswered": built.artifact.provenance.unanswered or 0,
+        "tools": to_builtins(built.tools),
         "answers": _flaws(built.spent.flaws),
         "tokens": {"input": tally.spent.input_tokens, "output": tally.spent.output_tokens},
         "cost_usd": tally.spent.known_usd,
@@ -392,10 +434,9 @@ def _chosen(chosen: Chosen) -> JsonValue:
 
 
 def _final(metric: str, built: Built) -> JsonValue:
-    """`corrected` is the score without the luck of having been chosen by it; the score itself where there is none."""
+    """`corrected` is the score without the luck of having been chosen by it (`Built.without_luck`)."""
     assert built.final is not None
-    corrected = built.final.score if built.corrected is None else built.corrected
-    return _score(scored(metric, built.final)) | {"corrected": corrected}
+    return _score(scored(metric, built.final)) | {"corrected": built.without_luck}
 
 
 def _explored(result: StepResult) -> dict[str, JsonValue]:
@@ -416,6 +457,7 @@ def _evaluation(evaluation: EvalResult) -> JsonValue:
         "unanswered": evaluation.program.unanswered,
         "metric_failures": evaluation.program.metric_failures,
         "in_prompt": evaluation.shown,
+        "tools": to_builtins(evaluation.tools),
         "calls": {"needed": evaluation.spent.calls, "judge": evaluation.spent.judge.calls},
         "answers": _flaws(evaluation.spent.flaws),
         "gates": [{"text": gate.text, "held": gate.held} for gate in evaluation.gates],

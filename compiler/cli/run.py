@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dspec.runtime.errors import DspecError, InputError
+from dspec.runtime.errors import DspecError, InputError, ToolFailed
 
 from .completing import ProgramNameArgument
 from .console import Exit, fail, print_json, stdout
@@ -78,7 +78,7 @@ def run(
         if target.suffix == ".dspec":
             fail(f"{target} is a source", help="an artifact is locked: run that", code=Exit.USAGE)
         refuse_changed(target, lm)
-    application = open_target(target, name, lm, api_base, tuple(allow or ()))
+    application, places = opened(target, name, lm, api_base, tuple(allow or ()))
     with application:
         row = read_inputs(inputs or [], application.inputs, turn_media(programs(application.program)))
         began = time.time_ns()
@@ -88,6 +88,8 @@ def run(
             _tell(application.name, error.trace, began, trace=trace, json=json, otel=otel)
             if isinstance(error, InputError) and not error.help:
                 raise InputError(error.message, help="inputs are given by `--input name=value`") from error
+            if isinstance(error, ToolFailed) and error.trace and (place := places.get(error.trace[-1].tool)):
+                error.within(place)
             raise
     if json:
         print_json(jsonlib.dumps(dict(prediction), ensure_ascii=False, indent=2))
@@ -120,12 +122,21 @@ def show_trace(trace: Sequence[TraceStep], json: bool) -> None:
 def open_target(
     target: Path, name: str | None, lm: str | None, api_base: str | None, allow: tuple[str, ...] = ()
 ) -> Application:
+    """What the command calls: an artifact, or a program as its source has it."""
+    return opened(target, name, lm, api_base, allow)[0]
+
+
+def opened(
+    target: Path, name: str | None, lm: str | None, api_base: str | None, allow: tuple[str, ...]
+) -> tuple[Application, Mapping[str, str]]:
+    """The same, and where the source declares its tools."""
     from dspec.runtime.application import load, of_program
     from dspec.runtime.models.checkpoints import know_all
 
     from ..project.state import project_root
     from .dotenv import fill_environment
 
+    places: Mapping[str, str] = {}
     if target.suffix != ".dspec":
         place = target.absolute()
         # A source's artifacts lie in `compiled` beside it, where no file may mark the project.
@@ -140,9 +151,10 @@ def open_target(
         chosen = pick_program(project, name, target)
         externs = tuple(project.externs.values())
         tools = partial(project_tools, target, externs) if externs else None
+        places = project.places
         application = of_program(project.programs[chosen], lm=lm, api_base=api_base, tools=tools)
     fill_environment(project_root(target), application.program.lms.values())
-    return application
+    return application, places
 
 
 def read_inputs(

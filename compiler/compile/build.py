@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -407,7 +407,8 @@ class Ran:
         except (BudgetExceeded, Stopped) as halt:
             self._report(StepFinished(step.name, spent.calls, halt=halt.message))
             raise
-        verdict = _verdict_on(begun.student, result)
+        won = next((one for one in result.candidates if one.program == result.program), None)
+        verdict = _verdict_on(begun.student, result, won)
         self._outcomes.append(
             StepOutcome(step.name, begun.spec.name, planned, spent, result, verdict, begun.spec.saves)
         )
@@ -418,9 +419,9 @@ class Ran:
         if result.cut is not None:
             self._halt(result.cut)
             self._settle()
-        self._report(
-            StepFinished(step.name, spent.calls, result.notes, result.cut.message if result.cut else "")
-        )
+        halt = result.cut.message if result.cut else ""
+        label, score = ("", None) if won is None else (won.label, won.score)
+        self._report(StepFinished(step.name, spent.calls, result.notes, halt, label, score))
 
     def halted(self, halt: Halt) -> None:
         """The wall was met where the step had nothing to show for itself."""
@@ -537,14 +538,21 @@ class Ran:
         self._chosen = self._cheapest()
         verdict = self._judged()
         corrected = self._corrected(verdict)
+        if self._final is None and self._best is not None and self._best.program is self._emitted:
+            # Not before the verdict: a compile that was cut short has none.
+            self._final = as_evaluation(self._best, self._resolved.raced)
         if not self._unscored:
             self._notes += remarks.seen(self._resolved, self._emitted)
         self._notes += remarks.described(self._resolved.student, self._emitted)
         self._notes += remarks.asking(self._project, self._resolved.optimize, self._emitted)
-        zeros = (*remarks.zeros(self._evaluator), *self._evaluator.tools.told())
+        zeros = tuple(remarks.zeros(self._evaluator))
+        artifact = self._artifact(corrected, [note for note, _ in zeros])
+        tools = self._evaluator.tools
+        failures = tools.found(self._project.places)
         self._notes += (f"{note}; for example: {reason}" for note, reason in zeros)
+        self._notes += (failure.said for failure in failures)
         return Built(
-            artifact=self._artifact(corrected),
+            artifact=artifact,
             status=self._status,
             plan=self._plan,
             steps=tuple(self._outcomes),
@@ -555,6 +563,8 @@ class Ran:
             notes=tuple(self._notes),
             offers=tuple(self._offers),
             chosen=self._chosen,
+            tools=failures,
+            ended_by_tools=tools.ended,
             corrected=corrected,
         )
 
@@ -566,12 +576,12 @@ class Ran:
             return None
         return round(max(0.0, self._final.score - verdict.worth.luck), 6)
 
-    def _artifact(self, corrected: float | None) -> Artifact:
+    def _artifact(self, corrected: float | None, zeros: Sequence[str]) -> Artifact:
+        """The result. `zeros` say which scores hold zeros for failures: without an example, which is not for artifacts."""
         resolved, optimize, metric = self._resolved, self._resolved.optimize, self._resolved.metric
         role: Literal["train", "val"] = "train" if optimize.val is None else "val"
         final = self._final
-        if final is None and self._best is not None and self._best.program is self._emitted:
-            final = as_evaluation(self._best, resolved.raced)
+        settled = (remarks.settled(final.scores),) if self._settled and final is not None else ()
         return Artifact(
             kind=kind_of(self._emitted),
             name=optimize.name,
@@ -589,24 +599,18 @@ class Ran:
                 files=self._files,
             ),
             candidates=kept_candidates(optimize, metric.name, self._offers),
-            notes=tuple(self._notes)
-            if self._status != "complete"
-            else (
-                *((remarks.settled(final.scores),) if self._settled and final is not None else ()),
-                *(note for note, _ in remarks.zeros(self._evaluator)),
-            ),
+            notes=(*(self._notes if self._status != "complete" else settled), *zeros),
         )
 
 
-def _verdict_on(given: Program, result: StepResult) -> LastWord | None:
-    """What a step made against what it was `given`, where it scored both on the same rows."""
+def _verdict_on(given: Program, result: StepResult, won: Candidate | None) -> LastWord | None:
+    """What a step made against what it was `given`, where it scored both on the same rows: `won` is its result."""
     digest = asked_digest(thaw(given))
     start = next((one for one in result.candidates if asked_digest(one.program) == digest), None)
-    best = next((one for one in result.candidates if one.program == result.program), None)
-    if start is None or best is None:
+    if start is None or won is None:
         return None
     chosen = [chosen_from(result, start.scores)]
-    return last_word(start.scores, best.scores, chosen, measured=[result.luck])
+    return last_word(start.scores, won.scores, chosen, measured=[result.luck])
 
 
 def _with_notes(result: StepResult, context: Context) -> StepResult:

@@ -11,6 +11,7 @@ from dspec.runtime.artifact.artifact import Artifact
 from ..evaluate.evaluation import Evaluation
 from ..evaluate.meter import Account
 from ..evaluate.statistics import Paired
+from ..evaluate.toolfailures import ToolFailure
 from ..optimizers.base import StepResult
 from .offers import Chosen, ScoredProgram, front, unit_of
 from .plan import Plan, StepPlan
@@ -45,8 +46,8 @@ class StepOutcome(Struct, frozen=True):
 
 
 class Built(Struct, frozen=True):
-    """A compile's result. `final` is None when the budget ended before the last scoring, and both scores are None
-    where none were asked for.
+    """A compile's result. `final` is what the program in the artifact scored, of a compile that was cut short what it had scored
+    by then; both scores are None where none were asked for.
 
     `verdict` compares what the steps made with the program they started from, on the rows both were scored
     on; where it shows no real improvement, the artifact holds the latter (`selection`), and `final` is its score.
@@ -65,13 +66,24 @@ class Built(Struct, frozen=True):
     """Every program that was scored on all rows, with what an answer of it takes, as far as that was wanted."""
     chosen: Chosen | None = None
     """The cheapest of them, where the block says what to minimize; its offer is the result, if there is one."""
+    tools: tuple[ToolFailure, ...] = ()
+    """Tools that failed; `notes` tell of each."""
+    ended_by_tools: int = 0
+    """Runs that a failed tool ended."""
     corrected: float | None = None
-    """The score of `final` without the luck of having been chosen by it; None where there is no such luck."""
+    """The score of `final` without the luck of having been chosen by it; None where there is no such luck, or nobody knows it."""
 
     @property
     def comparison(self) -> Paired | None:
         """What the steps made against the start."""
         return None if self.verdict is None else self.verdict.comparison
+
+    @property
+    def without_luck(self) -> float | None:
+        """What is left of the score of `final` without its luck: all of it where there is none, or nobody knows it."""
+        if self.corrected is not None:
+            return self.corrected
+        return None if self.final is None else round(self.final.score, 6)
 
     @property
     def front(self) -> list[ScoredProgram]:

@@ -28,6 +28,7 @@ from ..evaluate.shares import overall, shares_of
 from ..evaluate.statistics import Paired, interval, paired
 from ..evaluate.store import Store
 from ..evaluate.tasks import Halt
+from ..evaluate.toolfailures import ToolFailure
 from ..optimizers.demos import shown_rows
 from .prepared import Prepared, check_turns
 
@@ -56,6 +57,10 @@ class EvalResult(Struct, frozen=True):
     spent: Account
     shown: int = 0
     """Rows that stand in a prompt of the program."""
+    tools: tuple[ToolFailure, ...] = ()
+    """Tools that failed in runs of the program or its baseline."""
+    ended_by_tools: int = 0
+    """Runs that a failed tool ended."""
 
     @property
     def passed(self) -> bool:
@@ -138,6 +143,8 @@ async def evaluate_named(
         gates=tuple(_gate(gate, after, before) for gate in block.gates),
         spent=evaluator.spent,
         shown=shown_rows(subject, rows),
+        tools=evaluator.tools.found(project.places),
+        ended_by_tools=evaluator.tools.ended,
     )
 
 

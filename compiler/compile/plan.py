@@ -384,11 +384,13 @@ def _plan(resolved: Resolved, walked: _Walked, evals: tuple[EvalPlan, ...] = ())
     # No step runs where the start is scored and nothing can be better. On DSPy's schedule steps run all the same. Those that
     # run may share all their scorings, and a common teacher's runs; where the start is scored on train, all of them.
     surely = steps if not scored or any(step.compat is not None for step in optimize.steps) else ()
-    apart = optimize.val is not None or not scored
-    teaching = max((step.teacher.least for step in surely), default=0) if apart else 0
+    scoring = baseline.least if scored else max((step.task.least for step in surely), default=0)
+    teaching = max((step.teacher.least for step in surely), default=0)
+    # Without val, what is scored and what a teacher is asked may be the same runs.
+    running = scoring + teaching if optimize.val is not None else max(scoring, teaching)
     # Of several steps that ask for instructions, one may find all its questions asked already.
     prompting = max((step.prompt.least for step in surely), default=0)
-    least = baseline.least + teaching + prompting + sum(one.calls.least for one in evals)
+    least = running + prompting + sum(one.calls.least for one in evals)
     prompts = sum(step.prompt.most for step in steps)
     teachers = sum(step.teacher.most for step in steps)
     further = len(rest) * (calls_per_run(student) + calls_per_run(walked.programs[optimize.emit]))
@@ -446,7 +448,7 @@ def _calls_of_a_run(program: Program) -> str:
         return ""
     bounds = call_bounds(program)
     each = ", ".join(f"`{key}` {_times(times)}" for key, times in counted(program).items())
-    return f"a run makes {_times(bounds)} model calls: {each}"
+    return f"a run makes {_times(bounds)} model {'call' if bounds.most == 1 else 'calls'}: {each}"
 
 
 def _times(times: Times) -> str:
@@ -467,7 +469,7 @@ def _notes(
 ) -> tuple[str, ...]:
     optimize = resolved.optimize
     notes = [
-        f"an answer that does not parse or breaks a check is asked for again: at most {again:,} further calls"
+        f"an answer that does not parse or breaks a check is asked for again: at most {plural(again, 'further call')}"
     ]
     if any(growth.lms for growth in walked.growths.values()):
         names = " and ".join(f"`{name}`" for name in optimize.lms)

@@ -129,7 +129,7 @@ def stratification(dataset: ir.Dataset, rows: Rows) -> list[DataProblem]:
         DataProblem(
             kind="stratify_small",
             message=f"{plural(len(small), 'value')} of `{column}` "
-            f"{verb} fewer than {needed} rows, one for each part: {listed(shown)}",
+            f"{verb} fewer than {plural(needed, 'row')}, one for each part: {listed(shown)}",
             help="some parts will lack these values; add rows, or stratify by a column with fewer values",
             column=column,
             count=len(small),

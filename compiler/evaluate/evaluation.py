@@ -71,6 +71,8 @@ _WITHOUT = 8
 """So many rows in a row without a kept answer, and the others are run as if none had one."""
 _REPLAYED_AT_ONCE = 64
 """Rows whose answers are kept before others get a turn."""
+_OF_TOOLS = (ToolFailed.__name__, FunctionFailed.__name__)
+"""Errors of runs that a failed tool ended."""
 _BEGUN_AT_ONCE = 8
 """Rows begun before those at work get a turn: the first calls are on their way while the prompts of later ones are made."""
 
@@ -603,7 +605,9 @@ class Evaluator:
             if mine or self._claim(key):
                 self.spent.add(purpose, result.spent, result.flaws)
                 if purpose in ("task", "teacher"):
-                    self.tools.add(result.trace)
+                    self.tools.add(
+                        result.trace, ended=result.error is not None and result.error[0] in _OF_TOOLS
+                    )
 
     def _key(
         self,

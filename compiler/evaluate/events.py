@@ -30,6 +30,10 @@ class StepFinished(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     halt: str = ""
     """What ended it before it was done, if the budget or the user did."""
+    result: str = ""
+    """The candidate that its result is, where it scored that."""
+    score: float | None = None
+    """What that one scored."""
 
 
 class ScoringStarted(Struct, frozen=True):

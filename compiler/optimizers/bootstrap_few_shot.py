@@ -109,7 +109,7 @@ def _advise(s: Situation) -> Iterator[Idea]:
         return
     standing: Standing = "cheap"
     if s.rows < FEW:
-        why = f"{s.rows} rows are too few to compare programs on: runs that pass become demos"
+        why = f"{plural(s.rows, 'row is', 'rows are')} too few to compare programs on: runs that pass become demos"
         standing = "fitting" if s.train >= ADVISED_TRAIN else "cheap"
     elif s.rows < SOME:
         why = f"{s.rows} rows are too few to find the best of many: runs that pass become demos"
@@ -324,7 +324,7 @@ class Attempts:
             self._context.metric_failed.setdefault(example.index, reason)
             if self._errors >= self._max_errors:
                 raise MetricError(
-                    reason, help=f"the step stops after {self._errors} such rows (`max_errors`)"
+                    reason, help=f"the step stops after {plural(self._errors, 'such row')} (`max_errors`)"
                 )
 
 

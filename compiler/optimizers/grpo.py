@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program
 
+from ..diagnostics.wording import plural
 from ..evaluate.counts import Calls, Range
 from ..evaluate.outcomes import Candidate
 from ..evaluate.tasks import together
@@ -154,7 +155,11 @@ def _result(
 ) -> StepResult:
     from msgspec.structs import replace
 
-    notes = (f"in {even} updates all runs of a row scored the same, and nothing was learned",) if even else ()
+    notes = (
+        (f"in {plural(even, 'update')} all runs of a row scored the same, and nothing was learned",)
+        if even
+        else ()
+    )
     result = ranked(candidates, cut=cut, notes=notes, rivals=tuple(one.scores for one in candidates[1:]))
     changed = result.program is not candidates[0].program
     return replace(result, trained=tuple(trained) if changed else ())

@@ -10,6 +10,7 @@ from dspec.compiler.data.opening import resolve_inside
 from dspec.compiler.data.problem import DataError
 from dspec.compiler.data.sources.python_module import REFERENCE, Module, find_module
 from dspec.compiler.data.sources.table import SOURCES
+from dspec.compiler.diagnostics.wording import plural
 from dspec.compiler.project.source import Location
 from dspec.compiler.tables.models import EMBEDDED, unknown_provider
 from dspec.grammar.tree import Argument, Call, Declaration, Literal, Reference, Setting
@@ -26,7 +27,7 @@ def hover_of_string(word: CursorWord) -> str:
             found = data_file(word)
             if found is None:
                 return ""
-            return f"Data file of {found.stat().st_size:,} bytes."
+            return f"Data file of {plural(found.stat().st_size, 'byte')}."
         case "python":
             return _of_function(word)
         case "model":

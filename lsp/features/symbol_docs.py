@@ -301,5 +301,5 @@ def spell_cost(cost: StepCost) -> str:
     if not cost.most:
         return "no model calls"
     if cost.least == cost.most:
-        return f"{cost.most:,} model calls"
-    return f"{cost.least:,} to {cost.most:,} model calls"
+        return plural(cost.most, "model call")
+    return f"{cost.least:,} to {plural(cost.most, 'model call')}"

@@ -23,7 +23,7 @@ from scripted import (
 
 from dspec.compiler import ir
 from dspec.compiler.compile.built import Built
-from dspec.compiler.compile.evals import GateError, GateResult
+from dspec.compiler.compile.evals import GateError, GateResult, scored
 from dspec.compiler.evaluate.events import (
     CandidateScored,
     Event,
@@ -234,10 +234,28 @@ async def test_the_wall_is_never_passed_and_leaves_the_best_so_far(
             if built.baseline is not None:
                 score = built.artifact.scores["val"].score
                 assert score >= round(built.baseline.score, 6)
+            told = {} if built.final is None else {"val": scored(made.optimizes["tuned"].metric, built.final)}
+            assert told == built.artifact.scores
         # Without the wall, only what is missing is asked, and the artifact is that of a free compile.
         whole, script, _ = await compiled(monkeypatch, tmp_path, project(tmp_path), learner, ledger=ledger)
     assert text(whole) == text(free)
     assert script.calls == free.spent.calls - before
+
+
+@pytest.mark.parametrize("latency", range(3))
+async def test_what_is_told_of_a_step_at_its_end_is_its_result(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, latency: int
+) -> None:
+    """Of candidates that score the same, the one that is told of first is a matter of time."""
+    events: list[Event] = []
+    made = project(tmp_path, DEMOS, SEARCH)
+    built, _, _ = await compiled(
+        monkeypatch, tmp_path, made, learner, latency=jitter(latency), report=events.append
+    )
+    told = [(event.result, event.score) for event in events if isinstance(event, StepFinished)]
+    won = built.steps[1].result.candidates[0]
+    assert won.program == built.steps[1].result.program
+    assert told == [("", None), (won.label, won.score)]
 
 
 async def test_stopping_the_engine_keeps_the_best_so_far(

@@ -427,6 +427,12 @@ async def test_a_model_whose_first_answers_cannot_be_read_is_found_out_whatever_
     assert script.calls >= asked
 
 
+async def test_of_one_row_the_first_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(monkeypatch, Script(lambda asked: "")) as engine:
+        with pytest.raises(ParseError, match="the first answer could not be read"):
+            await Evaluator(engine, Store(), exact()).evaluate(classifier(), rows(1), must_read=True)
+
+
 @pytest.mark.parametrize("readable", [0, 3, 7])
 async def test_one_answer_that_can_be_read_is_enough(monkeypatch: pytest.MonkeyPatch, readable: int) -> None:
     texts = [row.inputs["text"] for row in rows(8)]

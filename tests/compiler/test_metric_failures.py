@@ -294,4 +294,5 @@ def test_a_budget_that_cut_the_steps_leaves_what_is_known(tmp_path: Path) -> Non
     assert done.code == 3
     (line,) = (line for line in done.out.splitlines() if line.startswith("val, which chose it"))
     assert " 30 " in line
-    assert " – " in line
+    assert line.count("96.7 (83.3 to 99.4)") == 2, "what the artifact holds was scored"
+    assert not line.endswith("+0.0"), "and compared with nothing"

@@ -251,7 +251,7 @@ async def test_at_the_wall_the_best_program_is_written_not_half_an_ensemble(
     built, script, _ = await compiled(monkeypatch, tmp_path, made, learner)
     assert script.calls == 25
     assert built.status == "budget"
-    assert built.final is None
+    assert built.final is None, "what it holds was never scored"
     assert len(ensemble(built).members) == 2
     assert any("could not be scored" in note for note in built.notes)
 

@@ -80,6 +80,22 @@ async def test_gepa_meets_its_budget_of_rows_or_its_reflections(
     assert never["prompt"][1] == never["prompt"][2], never
 
 
+@pytest.mark.slow
+@every
+@pytest.mark.parametrize("reply", [learner, oracle, wrong])
+@pytest.mark.parametrize("val", [{}, {"val": None}], ids=["val", "train alone"])
+async def test_what_nobody_scores_before_takes_the_least_of_its_step(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, reply: Reply, val: dict[str, None]
+) -> None:
+    step_alone = CASES.get(name, GEPA).step
+    made = project(tmp_path, step_alone, scoring="none", **val)
+    planned = plan_of(made, "tuned", tmp_path)
+    built, _, _ = await compiled(monkeypatch, tmp_path, made, writes(reply))
+    assert planned.least <= built.spent.calls <= planned.most
+    (promised,) = planned.steps
+    assert planned.least == promised.calls.least or (val and promised.task.least and promised.teacher.least)
+
+
 @pytest.mark.parametrize("optimizer", [RANDOM, "COPRO", "MIPROv2"])
 async def test_a_race_lies_between_its_least_and_its_most_and_below_a_full_search(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, optimizer: str

@@ -24,11 +24,15 @@ EVENTS: tuple[Event, ...] = (
     ScoringStarted("baseline", 2),
     RowScored("baseline", 1, 2, 1.0),
     RowScored("baseline", 2, 2, 0.5),
-    StepStarted("search", "BootstrapFewShotWithRandomSearch", 1, 1, Calls(Range(4, 9), Range(0, 3))),
+    StepStarted("search", "BootstrapFewShotWithRandomSearch", 1, 3, Calls(Range(4, 9), Range(0, 3))),
     CandidateScored("search", "random 1", 0.75, 0.75),
     CandidateScored("search", "random 2", 0.25, 0.75),
-    StepFinished("search", 7, ("a note",)),
-    StepStarted("demos", "LabeledFewShot", 2, 2, Calls()),
+    StepFinished("search", 7, ("a note",), result="random 1", score=0.75),
+    StepStarted("again", "BootstrapFewShotWithRandomSearch", 2, 3, Calls(Range(4, 9), Range(0, 3))),
+    CandidateScored("again", "random 2", 0.75, 0.75),
+    CandidateScored("again", "random 1", 0.75, 0.75),
+    StepFinished("again", 7, result="random 1", score=0.75),
+    StepStarted("demos", "LabeledFewShot", 3, 3, Calls()),
     StepFinished("demos", 0, halt="the budget is spent"),
 )
 
@@ -46,12 +50,17 @@ def shown(*, terminal: bool, quiet: bool = False) -> str:
 def test_lines_say_what_came_out() -> None:
     assert shown(terminal=False).splitlines() == [
         "baseline: 50.0 on 2 rows",
-        "step 1/1 search: BootstrapFewShotWithRandomSearch, 4 to 12 calls planned",
+        "step 1/3 search: BootstrapFewShotWithRandomSearch, 4 to 12 calls planned",
         "  random 1: 75.0  best so far",
         "  random 2: 25.0",
         "step search: done, 7 calls",
         "  a note",
-        "step 2/2 demos: LabeledFewShot, 0 to 0 calls planned",
+        "step 2/3 again: BootstrapFewShotWithRandomSearch, 4 to 12 calls planned",
+        "  random 2: 75.0  best so far",
+        "  random 1: 75.0",
+        "step again: done, 7 calls",
+        "  its result is random 1: 75.0",
+        "step 3/3 demos: LabeledFewShot, 0 to 0 calls planned",
         "step demos: cut short, 0 calls",
     ]
 

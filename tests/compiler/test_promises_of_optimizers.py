@@ -73,7 +73,7 @@ async def test_a_crash_ends_the_step_after_max_errors(monkeypatch: pytest.Monkey
     broken = tuple(Example(i, row.inputs, {}) for i, row in enumerate(TRAIN))
     with pytest.raises(MetricError, match="label") as caught:
         await step(monkeypatch, BOOTSTRAP, oracle, train=broken, val=VAL, max_errors=1)
-    assert caught.value.help == "the step stops after 1 such rows (`max_errors`)"
+    assert caught.value.help == "the step stops after 1 such row (`max_errors`)"
     with pytest.raises(Refused, match="blocked"):
         await step(monkeypatch, BOOTSTRAP, lambda asked: Refused("blocked"), train=TRAIN)
 

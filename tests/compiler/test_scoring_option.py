@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from building import DEMOS, SEARCH, compiled, plan_of, prepared, project
 from dspc import EXAMPLES, dspc
-from scripted import classifier, jitter, learner, oracle, pipeline, wrong
+from scripted import Reply, classifier, jitter, learner, oracle, pipeline, wrong
 
 from dspec.compiler import ir
 from dspec.compiler.compile.freshness import result_in
@@ -20,6 +20,7 @@ from dspec.runtime.artifact.artifact import artifact_text, read_artifact
 from dspec.runtime.schema.program import Program
 
 LABELS = ir.StepSpec(name="labels", optimizer="LabeledFewShot")
+AGAIN = SEARCH.model_copy(update={"name": "again"})
 SCHEDULES = pytest.mark.parametrize("compat", [None, "dspy"], ids=["own", "dspy"])
 
 
@@ -99,6 +100,26 @@ def test_the_plan_of_a_search_counts_the_start_that_it_scores_itself(tmp_path: P
     alone = plan_of(unscored(tmp_path, SEARCH), "tuned", tmp_path)
     assert alone.steps[0].task.most == known.steps[0].task.most + 20
     assert alone.most == known.most
+
+
+@pytest.mark.parametrize("reply", [learner, oracle, wrong])
+@pytest.mark.parametrize(
+    ("steps", "least"),
+    [
+        ((SEARCH,), 20),
+        ((LABELS, DEMOS, SEARCH), 4 + 20),
+        # The second search may find all that it scores scored already.
+        ((SEARCH, AGAIN), 20),
+    ],
+)
+async def test_the_least_is_that_of_the_steps(
+    steps: tuple[ir.StepSpec, ...], least: int, reply: Reply, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = unscored(tmp_path, *steps)
+    planned = plan_of(made, "tuned", tmp_path)
+    assert planned.least == least
+    built, _, _ = await compiled(monkeypatch, tmp_path, made, reply)
+    assert planned.least <= built.spent.calls <= planned.most
 
 
 async def test_without_val_the_teachers_runs_are_the_least(

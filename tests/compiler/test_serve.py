@@ -494,6 +494,7 @@ async def test_a_gate_counts_those_inside() -> None:
             async with gate.place():
                 pass
         assert away.value.status == 429
+        assert str(away.value) == "1 request is being answered and 1 waits already"
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         assert (gate.inside, gate.waiting) == (1, 0)

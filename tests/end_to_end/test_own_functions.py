@@ -93,6 +93,15 @@ def test_a_function_that_fails_for_a_row_ends_the_compile_or_costs_that_row(fold
     assert done.code == 0, done.text
     (made,) = json.loads(done.out)["compiled"]
     assert made["status"] == "complete"
+    (told,) = made["tools"]
+    assert (told["tool"], told["place"]) == ("own.function", "main.dspec:9")
+    assert 0 < told["failed"] < told["calls"]
+    done = dspc("compile", "main.dspec", "own_v1", cwd=folder)
+    assert "note: `own.function` (main.dspec:9) failed in " in done.out
+    reasons = "ended where a tool failed, runs that took fewer calls than they may, scores already known, or"
+    assert reasons in done.out
+    asked = dspc("run", "main.dspec", "own", "--input", "text=row 3", cwd=folder)
+    assert "error: main.dspec:9: the function of the module `own` failed: " in asked.err
     told = dspc("run", "compiled/own_v1.dspc.json", "--input", "text=row 3", "--allow", "steps", cwd=folder)
     assert told.code != 0
     assert "the function of the module `own` failed: ValueError: cannot read row 3" in told.text

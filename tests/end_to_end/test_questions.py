@@ -114,7 +114,7 @@ def test_it_is_planned_compiled_and_answers_the_same_without_the_compiler(file: 
 def test_a_plan_of_each_says_what_a_run_may_call(folder: Path) -> None:
     said = {
         "agent": "a run makes 2 to 6 model calls: `agent.react` 1 to 5, `search` 0 to 5, `agent.extract` 1",
-        "rag": "a run makes 1 model calls: `common.search` 1, `answer_from` 1",
+        "rag": "a run makes 1 model call: `common.search` 1, `answer_from` 1",
         "ranker": "a run makes 8 to 11 model calls",
         "routing": "a run makes 2 to 4 model calls",
         "many_hops": "a run makes 0 to 7 model calls",

@@ -141,6 +141,14 @@ def test_a_block_whose_start_met_its_wall_waits(folder: Path) -> None:
     assert done.code == 3
     assert "`second` waits for the whole result" in done.err
     assert not (folder / "compiled" / "second.dspc.json").exists()
+    # What machines are told of a result that was cut short is what its artifact says, again and again.
+    told = json.loads(dspc("compile", "main.dspec", "first", "--json", cwd=folder).out)["compiled"][0]
+    (kept,) = json.loads(artifact(folder, "first"))["scores"].values()
+    assert told["status"] == "budget"
+    assert told["final"] == {
+        "corrected": kept["score"],
+        **{name: kept[name] for name in ("score", "low", "high", "n")},
+    }
 
 
 SAVED = """

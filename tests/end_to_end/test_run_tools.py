@@ -83,10 +83,40 @@ def test_a_tool_that_always_fails_is_told_where_scores_are(tmp_path: Path) -> No
     done = dspc("compile", "main.dspec", cwd=tmp_path)
     assert done.code == 0, done.text
     said = " ".join(done.out.split())
-    assert "note: `shout` failed in 2 of 2 calls; for example:" in said
+    warning = "warning: `shout` (main.dspec:6) failed in all 2 calls; for example:"
+    assert said.count(warning) == 2, "once for the compile, and once for the eval"
     assert "2 rows without a usable answer (scored 0); the first: the tool `shout` failed: " in said
-    assert said.count("the horn is") == 2
+    assert said.count("the horn is") == 3
+    assert "needed (6 fewer: 4 runs ended where a tool failed, " in said
     assert "\x1b" not in done.text
+    again = dspc("compile", "main.dspec", "--json", cwd=tmp_path)
+    assert warning in again.err
+    (result,) = json.loads(again.out)["compiled"]
+    (told,) = result["tools"]
+    assert (told["tool"], told["place"], told["calls"], told["failed"]) == ("shout", "main.dspec:6", 2, 2)
+    assert result["evals"][0]["tools"] == [told]
+    assert "the horn is" not in (tmp_path / "compiled" / "note_v1.dspc.json").read_text("utf-8")
+    run = dspc("run", "main.dspec", "Note", "--input", "query=tea", cwd=tmp_path)
+    assert run.code == 1
+    assert "error: main.dspec:6: the tool `shout` failed: " in run.err
     report = dspc("report", "main.dspec", "-o", "page.html", cwd=tmp_path)
     assert report.code == 0, report.text
-    assert "failed in 2 of 2 calls" in (tmp_path / "page.html").read_text("utf-8")
+    assert "failed in all 2 calls" in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_a_server_that_hangs_is_told_with_its_time_and_its_place(tmp_path: Path) -> None:
+    pytest.importorskip("mcp")
+    server = """extern shout(text: str) -> str {
+  source = mcp(command = "sleep 60", tool = "shout"); timeout = 0.2
+}"""
+    (tmp_path / "main.dspec").write_text(
+        PROJECT.replace('extern shout(text: str) -> str = python("loud:shout")', server), encoding="utf-8"
+    )
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "notes.jsonl").write_text(
+        '{"query": "tea", "label": "x", "text": "about tea"}\n' * 4, encoding="utf-8"
+    )
+    done = dspc("compile", "main.dspec", cwd=tmp_path)
+    assert done.code == 0, done.text
+    assert "warning: `shout` (main.dspec:6) failed in its only call; for example: " in done.out
+    assert "the MCP server did not answer within 0.2 s" in done.out

@@ -91,7 +91,9 @@ def test_the_cache_is_counted_carried_over_and_dropped(project: Path) -> None:
     taken = dspc("cache", "import", "answers.ndjson", cwd=project)
     assert f"took in {info['answers']:,} answers" in taken.out
     (project / "answers.ndjson").write_text('{"key": 1}\n')
-    assert dspc("cache", "import", "answers.ndjson", cwd=project).code == 1
+    wrong = dspc("cache", "import", "answers.ndjson", cwd=project)
+    assert wrong.code == 1
+    assert "1 line of answers.ndjson holds no answer and was left out" in wrong.err
     assert dspc("cache", "import", "nowhere.ndjson", cwd=project).code == 2
 
 

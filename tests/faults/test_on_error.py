@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 from faulting import Project, built, project
+from rich.console import Console
 from server import Call, FakeServer, hashed, spawned
 
 from dspec.compiler.check.analysis import analyse
+from dspec.compiler.cli.results import draw_compiled
+from dspec.compiler.compile.keeping import Kept
+from dspec.compiler.compile.pipeline import Compiled, Job
 from dspec.runtime.errors import Refused, Unauthorized, Unavailable
+from dspec.runtime.models.engine import Tally
 
 SHIP = """
 eval ship {
@@ -33,7 +40,7 @@ def broken(call: Call) -> str:
     return hashed(call)
 
 
-def forgiving(folder: Path, **settings: int) -> Project:
+def forgiving(folder: Path, **settings: Any) -> Project:
     made = project(folder, **{"rows": 30, "candidates": 4, "retry": 1, **settings})
     text = made.source.read_text()
     made.source.write_text(text.replace("  seed = 9", '  seed = 9\n  on_error = "score_zero"') + SHIP)
@@ -65,11 +72,26 @@ async def test_rows_that_fail_for_good_score_zero_are_counted_and_asked_again(tm
     assert "scored 0, as `on_error` says" in found.artifact.decode()
     assert "127.0.0.1" not in found.artifact.decode()
     assert any("not for this row" in note for note in found.built.notes)
+    shown = io.StringIO()
+    job = Job(found.built.plan, made.artifact, ())
+    draw_compiled(Console(file=shown, width=200), Compiled(job, found.built, Kept(None), (), Tally()))
+    assert f"fewer: {provenance['unanswered']} runs got no answer" in shown.getvalue()
     # What nobody answered is not remembered: with the endpoint whole again, nothing of it is left.
     async with FakeServer(hashed) as server:
         again = await built(made, server)
     assert again.artifact == clean.artifact
     assert "unanswered" not in json.loads(again.artifact)["provenance"]
+
+
+async def test_the_artifact_of_one_that_was_cut_short_holds_no_reason_either(tmp_path: Path) -> None:
+    made = forgiving(tmp_path, budget="calls = 60")
+    async with FakeServer(broken) as server:
+        found = await built(made, server)
+    assert found.built.status == "budget"
+    assert any("not for this row" in note for note in found.built.notes)
+    assert "scored 0, as `on_error` says" in found.artifact.decode()
+    assert "not for this row" not in found.artifact.decode()
+    assert "127.0.0.1" not in found.artifact.decode()
 
 
 async def test_unless_it_is_asked_for_one_row_pauses_the_run(tmp_path: Path) -> None:

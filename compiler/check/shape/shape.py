@@ -6,6 +6,7 @@ This file compares what was parsed with the table in `blocks`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from dspec.grammar.tree import (
@@ -191,7 +192,10 @@ def _round(session: Session, place: Place, item: Repeat) -> None:
 def _misplaced(
     session: Session, place: Place, item: Item, kind: ItemKind, spec: BlockSpec, called: str
 ) -> None:
-    head = Span(item.span.start, item.span.start + (len(kind) if kind != "doc" else len(place.text(item))))
+    written = place.text(item)
+    if kind != "doc" and not re.match(rf"{kind}\b", written):
+        return  # a word that is nearly this one: reported as that
+    head = Span(item.span.start, item.span.start + len(written if kind == "doc" else kind))
     session.report(
         codes.attributes.Misplaced(
             place.at(head),

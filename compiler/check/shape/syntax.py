@@ -6,6 +6,7 @@ from dspec.grammar.tree import KEYWORDS, Block, Problem, Span
 
 from ...diagnostics import codes
 from ...project.source import Location, Source
+from ...tables.blocks import BLOCKS, ROUND
 from ..session import Session
 
 
@@ -15,6 +16,13 @@ def check_syntax(session: Session, source: Source, block: Block) -> None:
     for problem in block.problems:
         if not (swallowed and problem.kind == "unclosed"):
             _report(session, source, block, problem)
+
+
+def _item_words(keyword: str) -> tuple[str, ...]:
+    """The words that items of a block start with, those of rounds among them where it may hold such."""
+    items = BLOCKS[keyword].items if keyword in BLOCKS else ()
+    more = ROUND.items if "return" in items else ()
+    return tuple(dict.fromkeys(item for item in (*items, *more) if item != "doc"))
 
 
 def _report(session: Session, source: Source, block: Block, problem: Problem) -> None:
@@ -35,7 +43,9 @@ def _report(session: Session, source: Source, block: Block, problem: Problem) ->
         case "unknown_keyword":
             session.report(codes.syntax.UnknownDeclaration(here, found, more, KEYWORDS))
         case "misspelt":
-            session.report(codes.syntax.MisspeltWord(here, problem.expected[0]))
+            keyword = declaration.keyword.text if declaration else ""
+            meant = problem.expected[0]
+            session.report(codes.syntax.MisspeltWord(here, meant, keyword, _item_words(keyword)))
         case "bad_string" if problem.expected:
             session.report(codes.syntax.UnknownEscape(here, found, more, problem.expected))
         case "bad_string":

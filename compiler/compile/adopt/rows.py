@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from dspec.runtime.schema.types import JsonValue
 
+from ...diagnostics.wording import plural
 from .callables import CalledPart
 from .drafts import Draft, Unread, plain_name, quoted
 from .python_source import PythonFile, constant, line_of, text_of
@@ -153,7 +154,7 @@ class ScriptRows(Struct):
 
     def _literal_rows(self, items: list[ast.expr], name: str) -> Rows:
         if not items or len(items) > MAX_ROWS:
-            raise Unread(f"a list of {len(items)} examples", line_of(items[0]) if items else 0)
+            raise Unread(f"a list of {plural(len(items), 'example')}", line_of(items[0]) if items else 0)
         lines: list[str] = []
         inputs: tuple[str, ...] = ()
         columns: dict[str, None] = {}

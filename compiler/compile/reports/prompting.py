@@ -10,6 +10,7 @@ from dspec.runtime.schema.ensemble import Ensemble, Runnable, parts
 from dspec.runtime.schema.program import Demo, Predictor, Program
 from dspec.runtime.schema.types import JsonValue, spell
 
+from ...diagnostics.wording import plural
 from .facts import DemoFacts, PromptFacts
 from .wording import compared
 
@@ -67,7 +68,8 @@ def _prompt(
         texts.append(compared("fixed", "\n".join(fixed), "\n".join(new.signature.fixed)))
     about = f"{new.strategy} on {model}: {inputs} → {outputs}"
     if program.neighbours is not None:
-        about += f"; {program.neighbours.shown} demos are chosen for each input, of {len(program.neighbours.rows):,} rows"
+        shown = plural(program.neighbours.shown, "demo is", "demos are")
+        about += f"; {shown} chosen for each input, of {plural(len(program.neighbours.rows), 'row')}"
     was = "" if start is None or old is None else _whole(start, old)
     whole = compared("prompt", was, _whole(program, new))
     return PromptFacts(address, about, tuple(texts), _demos(old, new), (whole,))

@@ -135,7 +135,8 @@ def _metrics(result: Compiled) -> Iterator[tuple[str, float, int]]:
         yield "score/baseline", built.baseline.score, 0
     if built.final is not None:
         yield f"score/{role}", built.final.score, 0
-        yield "score/without_luck", built.final.score if built.corrected is None else built.corrected, 0
+    if (left := built.without_luck) is not None:
+        yield "score/without_luck", left, 0
     for evaluation in result.evals:
         yield f"eval/{evaluation.name}/score", evaluation.score.score, 0
         if evaluation.baseline_score is not None:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ... import ir
-from ...diagnostics.wording import quoted
+from ...diagnostics.wording import plural, quoted
 from .. import opening
 from ..problem import DataError, unreadable
 from ..tables import BrokenRow
@@ -94,7 +94,9 @@ def download(order: Fetch) -> Snapshot:
                 line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
                 count, written = count + 1, written + len(line)
                 if count > limits.rows or written > limits.bytes:
-                    what = f"{limits.rows:,} rows" if count > limits.rows else f"{limits.bytes >> 20:,} MiB"
+                    what = (
+                        plural(limits.rows, "row") if count > limits.rows else f"{limits.bytes >> 20:,} MiB"
+                    )
                     raise unreadable(
                         f"`{title}` has more than {what}",
                         "take a sample of it as a file of the project",

@@ -19,6 +19,7 @@ from typing import IO, BinaryIO, cast
 
 from dspec.runtime.tools.guard import end_guarded, guarded
 
+from ...diagnostics.wording import plural
 from .. import opening
 from ..problem import DataError, unreadable
 from .base import Fetch, Limits
@@ -118,6 +119,8 @@ def _ending(out: BinaryIO, last: str, code: int, title: str) -> int:
         ending: object = json.loads(tail[mark + 1 :]) if mark >= 0 else None
         if isinstance(ending, dict):
             said = cast("dict[str, object]", ending)
+    if isinstance(most := said.get("beyond"), int):
+        said["error"] = f"it gives more than {plural(most, 'row')}"
     if "error" in said:
         at = f" ({said['at']})" if "at" in said else ""
         raise unreadable(f"`{title}` gives no rows: {said['error']}{at}", _HELP)

@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def give(job: WorkerJob, out: BinaryIO) -> dict[str, int | str]:
-    """Writes the rows: how many, or why there are none."""
+    """Writes the rows: how many, that they go `beyond` the most that are taken, or why there are none."""
     sys.path[:0] = job["path"]
     module = importlib.import_module(job["module"])
     found = Path(getattr(module, "__file__", None) or "nowhere").resolve()
@@ -58,7 +58,7 @@ def give(job: WorkerJob, out: BinaryIO) -> dict[str, int | str]:
     for item in cast("Iterable[object]", items):
         count += 1
         if count > job["rows"]:
-            return {"error": f"it gives more than {job['rows']:,} rows"}
+            return {"beyond": job["rows"]}
         if not isinstance(item, Mapping):
             return {"error": f"row {count} is a value of type {type(item).__name__}, not a mapping"}
         row = dict(cast("Mapping[object, object]", item))

@@ -13,6 +13,8 @@ from ..wording import (
     article,
     did_you_mean,
     either,
+    noun,
+    quoted,
 )
 from . import habits
 from .base import Code, Finding
@@ -69,16 +71,22 @@ class UnexpectedText(ParserStopped, frozen=True):
 
 
 class MisspeltWord(Finding, frozen=True):
-    """The first word of an item, which goes on as one that starts with `meant`."""
+    """The first word of an item in the block of a `keyword`, which goes on as one that starts with `meant`. Items there start
+    with one of `words`."""
 
     code = DS0101
     meant: str
+    keyword: str
+    words: tuple[str, ...]
 
     def told(self) -> Diagnostic:
-        near = (self.meant,)
+        fits = not self.words or self.meant in self.words
+        near = (self.meant,) if fits else closest(self.where.text, self.words)
+        allowed = "" if near else quoted(self.words, "or")
         return self.says(
             f"no item starts with `{self.where.text}`{did_you_mean(near)}",
             "unexpected",
+            help=allowed and f"an item of {article(noun(self.keyword))} starts with {allowed}",
             fixes=suggestions(self.where, near),
         )
 

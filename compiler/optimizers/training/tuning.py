@@ -16,6 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from dspec.compiler.diagnostics.wording import plural
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.local import generating
 
@@ -83,7 +84,7 @@ def tune(order: dict[str, Any], say: Say) -> None:
     )
     say(
         say="at",
-        text=f"{len(kept):,} rows, {epochs} epochs, {batch * gather} rows a step"
+        text=f"{plural(len(kept), 'row')}, {plural(epochs, 'epoch')}, {plural(batch * gather, 'row')} a step"
         + (f" ({batch} at once)" if gather > 1 else "")
         + f", {settings['method']}, on {'a GPU in bf16' if gpu else 'the CPU'}",
     )

@@ -23,6 +23,7 @@ from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.program import digest
 from dspec.runtime.schema.types import JsonValue
 
+from ...diagnostics.wording import plural
 from ...evaluate.digests import ANSWERS, program_digest
 from ...project.lock import held
 from .answers import FORMATS, AnswerColumns, failures_in
@@ -142,8 +143,9 @@ def join(job: BulkJob, journal: RowJournal, rows: int) -> None:
     if job.out.exists() and journal.failed:
         before = failures_in(job.out)
         if before is not None and before < journal.failed:
+            lack = plural(before, "of its rows has", "of its rows have")
             raise ConfigurationError(
-                f"{job.out} is kept: {before:,} of its rows have no answer, and {journal.failed:,} of the new ones",
+                f"{job.out} is kept: {lack} no answer, and {journal.failed:,} of the new ones",
                 help="run the same command again, which asks for those alone",
             )
     beside = job.folder / f"answers{job.out.suffix.lower()}"

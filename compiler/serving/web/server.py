@@ -34,6 +34,7 @@ from dspec.runtime.running.streaming import FieldValue, StreamEvent, TextPiece
 from dspec.runtime.schema.types import JsonValue, Row
 
 from ...data.tables import json_kind, parse_json
+from ...diagnostics.wording import plural
 from .metrics import CONTENT_TYPE, ServerMetrics
 from .openapi import openapi
 from .page import page, policy
@@ -324,7 +325,9 @@ class ProgramServer:
         """The object in a body, where no more bodies come at the same time than may be run and wait."""
         most = self._settings.concurrency + self._settings.queue
         if self._reading >= most:
-            raise TurnedAway(429, f"{self._reading} requests are being read already", 1)
+            raise TurnedAway(
+                429, f"{plural(self._reading, 'request is', 'requests are')} being read already", 1
+            )
         self._reading += 1
         try:
             return await self._object(request)

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from ...diagnostics.wording import plural
+
 
 class TurnedAway(Exception):
     """`after` is how many seconds later it may be tried again."""
@@ -36,9 +38,9 @@ class Turnstile:
         if self.draining:
             raise TurnedAway(503, "the server is stopping", 5)
         if self._places.locked() and self.waiting >= self._queue:
-            raise TurnedAway(
-                429, f"{self.inside} requests are being answered and {self.waiting} wait already", 1
-            )
+            answered = plural(self.inside, "request is", "requests are")
+            waiting = plural(self.waiting, "waits", "wait")
+            raise TurnedAway(429, f"{answered} being answered and {waiting} already", 1)
         self.waiting += 1
         self._idle.clear()
         try:
