@@ -28,6 +28,8 @@ from dspec.runtime.artifact.artifact import Artifact, Score, read_artifact, remo
 from dspec.runtime.artifact.files import beside_of
 from dspec.runtime.errors import ArtifactError, ConfigurationError
 
+from .remarks import SETTLED, ZEROED
+
 SUFFIX = ".dspc.json"
 PARTIAL = ".partial" + SUFFIX
 
@@ -49,8 +51,11 @@ def partial_of(artifact: Path) -> Path:
 
 
 def is_whole(artifact: Artifact) -> bool:
-    """Whether the compile ran to its end: it then notes nothing, or that some runs got no answer."""
-    return len(artifact.notes) <= (artifact.provenance.unanswered is not None)
+    """Whether the compile ran to its end: it then notes nothing but that its start is perfect, or which zeros are failures'.
+    One that was cut short notes why, and what its result is."""
+    further = [note for note in artifact.notes if not note.endswith((SETTLED, ZEROED))]
+    # Earlier versions said in other words that runs got no answer.
+    return len(further) <= (artifact.provenance.unanswered is not None)
 
 
 def keep(path: Path, artifact: Artifact, *, whole: bool, beside: bool = False) -> Kept:

@@ -20,6 +20,8 @@ SETTLED = (
     "before any step: nothing can score more, so no step ran, and the program is the one it started from"
 )
 """The end of the note of a compile whose baseline is perfect."""
+ZEROED = "scored 0, as `on_error` says"
+"""The end of the note of scores that hold zeros for failures."""
 
 
 def settled(start: Sequence[float]) -> str:
@@ -69,12 +71,12 @@ def zeros(evaluator: Evaluator) -> Iterator[tuple[str, str]]:
     if unanswered:
         reasons = (run.error[1] for run in unanswered.values() if run.error is not None)
         yield (
-            f"{plural(len(unanswered), 'run')} got no answer and scored 0, as `on_error` says",
+            f"{plural(len(unanswered), 'run')} got no answer and {ZEROED}",
             min(reasons),
         )
     if failed:
         count = plural(len(failed), "row")
-        yield f"the metric failed on {count}, which scored 0, as `on_error` says", failed[min(failed)]
+        yield f"the metric failed on {count}, which {ZEROED}", failed[min(failed)]
 
 
 def _shown(description: str) -> str:

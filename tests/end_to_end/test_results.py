@@ -102,6 +102,23 @@ def test_what_a_block_needs_is_compiled_before_it_and_once(folder: Path) -> None
     assert dspc("eval", "main.dspec", cwd=folder).code == 0
 
 
+@pytest.mark.parametrize(
+    ("score", "block"),
+    [
+        ("if gold.topic == pred.topic then 1 else 1", ""),
+        ('1 / (if contains(gold.text, "case 7 ") then 0 else 1)', 'on_error = "score_zero"; '),
+    ],
+    ids=["perfect at the start", "a metric that fails on a row"],
+)
+def test_one_with_a_note_of_its_scores_is_there_as_well(folder: Path, score: str, block: str) -> None:
+    head = HEAD.replace("= gold.topic == pred.topic", f"{{ score = {score}; accept = score > 0 }}")
+    first, second = (one.replace("seed = ", f"{block}seed = ") for one in (FIRST, SECOND.split("eval ")[0]))
+    (folder / "main.dspec").write_text(head + first + second)
+    assert compiled(folder, "first") == ["first"]
+    assert json.loads(artifact(folder, "first"))["notes"]
+    assert compiled(folder, "second") == ["second"]
+
+
 def test_the_result_starts_where_the_first_ended(folder: Path) -> None:
     """Without the state folder too, an artifact that is what the source says counts, and a changed source does not."""
     write(folder, FIRST, SECOND)
