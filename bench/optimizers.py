@@ -3,6 +3,7 @@
     python bench/optimizers.py [--seeds 10] [--kinds tuned|held-out] [--only COPRO] [--sample 2] [--json FILE]
     python bench/optimizers.py --auto [--seeds 4] [--max-calls 800]
     python bench/optimizers.py --sizes [--only COPRO]       by rows of val, beside DSPy's schedule run anew
+    python bench/optimizers.py --prune [--first 100]        what `Prune` saves and loses behind some of them
     python bench/optimizers.py --record          writes what DSPy's schedule gives, for all the others
 
 Offline: the model is simulated (`simulated/model.py`), so that a program's true score is computed and not sampled. What the
@@ -13,7 +14,8 @@ Every distinct call is counted once, as with a cache.
 What is compared with is `compat = "dspy"`, without any scoring that DSPy does not make; SIMBA, InferRules and GEPA have no
 such schedule: the first two are held against `search = "full"`, GEPA against what it was when it scored every row of its
 candidates. Those runs are recorded in `simulated/dspy.json`; `--sample` runs so many of each kind again and says if they
-differ. GEPA's were recorded before it raced, and cannot be made anew.
+differ. GEPA's were recorded before it raced, and cannot be made anew. `Prune` is held against the same block without it, on the
+same rows of val.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import asyncio
 import json
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,12 +36,17 @@ from simulated.model import Simulated, Task, metric, rows, student
 from dspec.compiler import ir
 from dspec.compiler.compile import enough
 from dspec.compiler.compile.build import Ran
+from dspec.compiler.compile.built import Built
 from dspec.compiler.compile.plan import Plan, plan_resolved
 from dspec.compiler.compile.prepared import Resolved
 from dspec.compiler.evaluate.events import silent
 from dspec.compiler.optimizers.table import SPECS
+from dspec.compiler.optimizers.texts import prompt_tokens
 from dspec.runtime.models.engine import Engine
+from dspec.runtime.models.transports.answers import estimate_text
+from dspec.runtime.running.inspecting import prompts_of
 from dspec.runtime.schema.ensemble import Ensemble
+from dspec.runtime.schema.program import Program
 from dspec.runtime.schema.types import JsonValue
 
 Step = tuple[str, dict[str, JsonValue]]
@@ -55,6 +62,8 @@ STEPS: dict[str, tuple[Step, ...]] = {
     "GEPA light": (("GEPA", {"auto": "light"}),),
     "KNNFewShot": (("KNNFewShot", {}),),
 }
+PRUNED = ("RandomSearch(10)", "MIPROv2 light", "SIMBA", "InferRules")
+"""After what `Prune` is measured."""
 AUTO = "Auto"
 AUTO_STEPS: list[Step] = [("Auto", {})]
 HEADROOM = 6.0
@@ -62,6 +71,7 @@ WITHOUT_COMPAT = ("SIMBA", "InferRules", "GEPA")
 IN_FULL = ("SIMBA", "InferRules")
 """Those of them that can still score every row of their candidates."""
 RECORD = Path(__file__).parent / "simulated" / "dspy.json"
+HALVES = (("Kinds that settings were tried on", TUNED), ("Kinds that none was tried on", HELD_OUT))
 Z90 = 1.645
 BEHIND = 3.0
 
@@ -82,6 +92,21 @@ class Outcome:
     """The same without its luck."""
     start_seen: float = math.nan
     """What the start scores on the same rows of val."""
+
+
+@dataclass(frozen=True)
+class Thinned:
+    """The same block without and with `Prune` at its end; tokens are by rule."""
+
+    step: str
+    kind: str
+    seed: int
+    scores: tuple[float, float]
+    calls: tuple[int, int]
+    texts: tuple[int, int]
+    """Tokens of instructions and demos."""
+    prompts: tuple[int, int]
+    """Tokens of all that is asked for an answer."""
 
 
 def block(name: str, kind: str, seed: int, compat: bool) -> ir.Optimize:
@@ -114,8 +139,11 @@ def block(name: str, kind: str, seed: int, compat: bool) -> ir.Optimize:
     )
 
 
-def planned_block(optimize: ir.Optimize, task: Task) -> tuple[ir.Project, Resolved, Plan, ir.Metric]:
-    """The block with its rows and its plan, for a task of its kind."""
+def planned_block(
+    optimize: ir.Optimize, task: Task, looks_like: ir.Optimize | None = None
+) -> tuple[ir.Project, Resolved, Plan, ir.Metric]:
+    """The block with its rows and its plan, for a task of its kind. Where `looks_like` is given, it compares on as many rows as
+    that does."""
     program, measure = student(task.kind.predictors), metric(task.kind.graded)
     assert optimize.val is not None
     parts = {"train": rows("train", task.kind.train), "val": rows("val", task.kind.val)}
@@ -128,37 +156,68 @@ def planned_block(optimize: ir.Optimize, task: Task) -> tuple[ir.Project, Resolv
     )
     train, val = parts["train"], parts[optimize.val.part or ""]
     # DSPy compares on all of val.
-    looked_at = (val, ()) if optimize.scoring == "none" else enough.parts(optimize, measure, train, val)
+    looked_at = (
+        (val, ()) if optimize.scoring == "none" else enough.parts(looks_like or optimize, measure, train, val)
+    )
     resolved = Resolved(optimize, program, measure, train, val, *looked_at, None, lm)
     return project, resolved, plan_resolved(project, resolved, Path()), measure
 
 
-async def compiled(name: str, kind: str, seed: int, compat: bool) -> Outcome:
-    task = Task(seed, (KINDS | SIZES)[kind])
-    project, resolved, planned, measure = planned_block(block(name, kind, seed, compat), task)
-    program = resolved.student
+async def built(
+    optimize: ir.Optimize, task: Task, looks_like: ir.Optimize | None = None
+) -> tuple[Built, Program]:
+    """What a block gives, and its program."""
+    project, resolved, planned, measure = planned_block(optimize, task, looks_like)
     async with Engine() as engine:
         evaluator = Simulated(engine, measure, task)
         ran = Ran(project, resolved, planned, evaluator, silent, walled=False)
         await ran.run()
-        built = ran.select()
-    made = built.artifact.program
+        found = ran.select()
+    made = found.artifact.program
     assert not isinstance(made, Ensemble)
-    assert planned.least <= built.spent.calls <= planned.most, (name, kind, seed, built.spent.calls, planned)
-    seen = math.nan if built.final is None else 100 * built.final.score
-    corrected = seen if built.corrected is None else 100 * built.corrected
-    start_seen = math.nan if built.baseline is None else 100 * built.baseline.score
+    assert planned.least <= found.spent.calls <= planned.most, (optimize, task, found.spent.calls, planned)
+    return found, made
+
+
+async def compiled(name: str, kind: str, seed: int, compat: bool) -> Outcome:
+    task = Task(seed, (KINDS | SIZES)[kind])
+    found, made = await built(block(name, kind, seed, compat), task)
+    seen = math.nan if found.final is None else 100 * found.final.score
+    corrected = seen if found.corrected is None else 100 * found.corrected
+    start_seen = math.nan if found.baseline is None else 100 * found.baseline.score
     return Outcome(
         name,
         kind,
         seed,
         task.score(made),
-        task.score(program),
-        built.spent.calls,
+        task.score(student(task.kind.predictors)),
+        found.spent.calls,
         seen,
         corrected,
         start_seen,
     )
+
+
+async def thinned(name: str, kind: str, seed: int) -> Thinned:
+    task = Task(seed, KINDS[kind])
+    without = block(name, kind, seed, compat=False)
+    last = ir.StepSpec(name="lean", optimizer="Prune", options={})
+    pruned = without.model_copy(update={"steps": (*without.steps, last), "emit": last.name})
+    (before, fat), (after, lean) = await built(without, task, pruned), await built(pruned, task)
+    return Thinned(
+        name,
+        kind,
+        seed,
+        (task.score(fat), task.score(lean)),
+        (before.spent.calls, after.spent.calls),
+        (prompt_tokens(fat), prompt_tokens(lean)),
+        (await _asked(fat), await _asked(lean)),
+    )
+
+
+async def _asked(program: Program) -> int:
+    prompts = await prompts_of(program, {"text": "test 0"}, None)
+    return sum(estimate_text(text) for prompt in prompts for _, text in prompt.messages)
 
 
 def bounded(max_calls: int | None) -> None:
@@ -168,6 +227,10 @@ def bounded(max_calls: int | None) -> None:
 
 def one(job: tuple[str, str, int, bool]) -> Outcome:
     return asyncio.run(compiled(*job))
+
+
+def one_thinned(job: tuple[str, str, int]) -> Thinned:
+    return asyncio.run(thinned(*job))
 
 
 def recorded() -> dict[tuple[str, str, int], Outcome]:
@@ -339,6 +402,44 @@ def auto_table(found: Sequence[Outcome], known: dict[tuple[str, str, int], Outco
     return lines
 
 
+def prune_table(found: Sequence[Thinned], title: str) -> list[str]:
+    """What `Prune` loses and saves: by what comes before it, by kind, and over all."""
+    lines = [
+        f"### {title}",
+        "",
+        "| | tasks | without | `Prune` | 90 % interval | fewer tokens of instructions and demos | of whole prompts "
+        "| calls: without | `Prune` |",
+        "| --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |",
+    ]
+    steps, kinds = dict.fromkeys(one.step for one in found), dict.fromkeys(one.kind for one in found)
+    of = {name: [one for one in found if name in (one.step, one.kind)] for name in (*steps, *kinds)}
+    return lines + [_thinner(name, own) for name, own in (of | {"**all**": found}).items()]
+
+
+def _thinner(name: str, of: Sequence[Thinned]) -> str:
+    """One line; tasks of a seed are one draw, as in `Pairs.by_seed`."""
+    seeds = [[one for one in of if one.seed == seed] for seed in dict.fromkeys(one.seed for one in of)]
+    gain, error = _mean([statistics.fmean(one.scores[1] - one.scores[0] for one in own) for own in seeds])
+
+    def saved(pairs: Callable[[Thinned], tuple[int, int]]) -> str:
+        shares = [1 - sum(pairs(one)[1] for one in own) / sum(pairs(one)[0] for one in own) for own in seeds]
+        mean, error = _mean(shares)
+        return f"{100 * mean:.0f} ± {100 * error:.0f} %"
+
+    cells = (
+        name,
+        f"{len(of)}",
+        f"{statistics.fmean(one.scores[0] for one in of):.1f}",
+        f"{gain:+.2f} ± {error:.2f}",
+        f"{gain - Z90 * error:+.1f} … {gain + Z90 * error:+.1f}",
+        saved(lambda one: one.texts),
+        saved(lambda one: one.prompts),
+        f"{statistics.fmean(one.calls[0] for one in of):,.0f}",
+        f"{statistics.fmean(one.calls[1] - one.calls[0] for one in of):+,.0f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
 def _mean(values: Sequence[float]) -> tuple[float, float]:
     """The mean and its standard error."""
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
@@ -383,6 +484,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None, help="also write every outcome there")
     parser.add_argument("--sizes", action="store_true", help="plain tasks by rows of val")
     parser.add_argument("--auto", action="store_true", help="Auto beside DSPy's best optimizer of each kind")
+    parser.add_argument(
+        "--prune", action="store_true", help=f"Prune after each of {', '.join(PRUNED)}, and the same without"
+    )
+    parser.add_argument("--first", type=int, default=0, help="the first seed of --prune")
     parser.add_argument("--max-calls", type=int, default=None, help="what Auto may take at most")
     flags = parser.parse_args()
     halves = {"tuned": TUNED, "held-out": HELD_OUT}
@@ -395,6 +500,19 @@ def main() -> None:
 
     if flags.sizes:
         print("\n".join(by_size(flags.only, flags.seeds, flags.jobs)))
+        return
+    if flags.prune:
+        seeds = range(flags.first, flags.first + flags.seeds)
+        chains = [
+            (name, kind, seed) for name in PRUNED if flags.only in name for kind in kinds for seed in seeds
+        ]
+        with ProcessPoolExecutor(flags.jobs) as pool:
+            pairs = list(pool.map(one_thinned, chains, chunksize=2))
+        for title, half in HALVES:
+            if of := [pair for pair in pairs if pair.kind in half]:
+                print("\n".join(prune_table(of, title)), "\n")
+        if flags.json:
+            flags.json.write_text(json.dumps([asdict(pair) for pair in pairs]))
         return
     with ProcessPoolExecutor(flags.jobs, initializer=bounded, initargs=(flags.max_calls,)) as pool:
         asked = jobs(flags.seeds, flags.record)
@@ -416,10 +534,7 @@ def main() -> None:
     print(
         f"{flags.seeds} tasks of each kind; the differences are means over the same tasks ± their standard errors, by seed\n"
     )
-    for title, half in (
-        ("Kinds that settings were tried on", TUNED),
-        ("Kinds that none was tried on", HELD_OUT),
-    ):
+    for title, half in HALVES:
         if of := [one for one in found if one.kind in half]:
             if flags.auto:
                 print("\n".join(auto_table(of, known, title)), "\n")

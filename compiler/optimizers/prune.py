@@ -9,7 +9,6 @@ smaller parts are taken out. What it saves is certain; what it loses is not, bey
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 
@@ -36,8 +35,8 @@ BUDGET = 1.5
 """What a round's race may cost, in scorings of all rows, besides the second finalist's."""
 PARTS = (2, 4, 8)
 """Into how many parts what is left is cut: halves and quarters at first, and quarters and eighths after rounds in vain."""
-CAUTION = 0.5
-"""Standard errors of a loss that count as lost."""
+ROUNDING = 1e-9
+"""By so much two ways to add up the same scores may differ."""
 ARMS = 7
 """Smaller programs in a round at most."""
 _SENTENCE = re.compile(r".+?(?:[.!?。！？]+(?=\s|$)\s*|\n+|$)", re.DOTALL)
@@ -98,7 +97,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     # Of equal scores the smaller program is wanted: that one is perfect ends nothing, and that one cannot win does not either.
     context = replace(context, finalists=max(FINALISTS, context.finalists))
     board = await open_board(context, Arm("as it came", student), context.rng("order"))
-    allowed = options.number("max_loss") or 0.0
+    enough = board.mean(board.incumbent) - (options.number("max_loss") or 0.0) - ROUNDING
     lean, halt, grain = board.incumbent, None, 0
     for number in range(1, options.integer("rounds") + 1):
         arms = [arm for arm in _smaller(lean.program, number, grain, context) if not board.knows(arm.program)]
@@ -107,7 +106,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         halt = await race(board.rows).fewer(ARMS, len(arms), board.rows).run(board, Listed(arms), len(arms))
         if halt is not None:
             break
-        good = [arm for arm in arms if board.seen(arm) == board.rows and _loses(board, arm) <= allowed]
+        good = [arm for arm in arms if board.seen(arm) == board.rows and board.mean(arm) >= enough]
         if good:
             lean = min(good, key=lambda arm: prompt_tokens(arm.program))
         elif grain == len(PARTS) - 2:
@@ -123,17 +122,6 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         candidates=(own, *others),
         notes=(_told(student, own, board), *found.notes),
     )
-
-
-def _loses(board: Board, arm: Arm) -> float:
-    """What an arm that was scored on all rows may lose against the program at the start: what it does, and half a standard error
-    of that, since of several programs with the same loss those come through that are lucky."""
-    before, after = board.scores(board.incumbent), board.scores(arm)
-    rows = len(before)
-    differences = [a - b for a, b in zip(before, after, strict=True)]
-    mean = math.fsum(differences) / rows
-    variance = math.fsum((one - mean) ** 2 for one in differences) / max(1, rows - 1)
-    return board.mean(board.incumbent) - board.mean(arm) + CAUTION * math.sqrt(variance / rows) - 1e-9
 
 
 def parts(program: Program) -> list[Removable]:
