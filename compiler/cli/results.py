@@ -143,6 +143,15 @@ def draw_warnings(console: Console, results: Iterable[Compiled | EvalResult]) ->
         _draw_tools(console, [failure for failure in failed if failure.always])
 
 
+def told_money(spent: Spent) -> str:
+    """US dollars, as far as prices are known."""
+    if not spent.unpriced:
+        return f"${spent.usd:.4f}"
+    if not spent.usd:
+        return "an unknown price"
+    return f"${spent.usd:.4f} and {plural(spent.unpriced, 'call')} of unknown price"
+
+
 def _fewer(result: Compiled, saved: int) -> str:
     """Why a compile needed so many calls fewer than it may at most."""
     from dspec.runtime.running.bounds import call_bounds
@@ -320,7 +329,7 @@ def spent_line(tally: Tally, needed: int) -> Text:
     parts = [plural(tally.calls, "model call"), *(f"{count} {said}" for count, said in counted if count)]
     spent = tally.spent
     parts.append(f"{spent.tokens:,} tokens")
-    parts.append(f"${spent.usd:.4f}" + (f" and {spent.unpriced} unpriced" if spent.unpriced else ""))
+    parts.append(told_money(spent))
     if (reserved := tally.reserved) != Spent():
         money = "" if reserved.known_usd is None else f" and ${reserved.usd:.4f}"
         parts.append(f"the budget counts up to {reserved.tokens:,} tokens{money} more")

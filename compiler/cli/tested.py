@@ -18,6 +18,7 @@ from dspec.runtime.values.values import short
 from ..compile.testing import Expected, Tested
 from ..diagnostics.wording import plural
 from .junit import CaseSuite, JUnitCase, Outcome
+from .results import told_money
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,8 +59,10 @@ def draw_total(console: Console, results: Results) -> None:
     told = [f"{count} {status}" for status, count in counts.items() if count or status == "passed"]
     console.print(f"\n{plural(len(every), 'test')}: {', '.join(told)}", markup=False)
     used, paid = _sum(one.used for one in every), _sum(one.paid for one in every)
-    now = f"{plural(paid.calls, 'call')} asked now, {_cost(paid)}" if paid.calls else "none asked now"
-    console.print(f"{plural(used.calls, 'answer')}, worth {_cost(used)}; {now}", style="dim", markup=False)
+    now = f"{plural(paid.calls, 'call')} asked now, {told_money(paid)}" if paid.calls else "none asked now"
+    console.print(
+        f"{plural(used.calls, 'answer')}, worth {told_money(used)}; {now}", style="dim", markup=False
+    )
 
 
 def tests_json(results: Results) -> str:
@@ -110,7 +113,3 @@ def _expectation(one: Expected) -> dict[str, JsonValue]:
 
 def _sum(spent: Iterable[Spent]) -> Spent:
     return sum(spent, Spent())
-
-
-def _cost(spent: Spent) -> str:
-    return f"${spent.usd:.4f}" + (f" and {spent.unpriced} unpriced" if spent.unpriced else "")

@@ -308,7 +308,10 @@ class Ran:
             both = await together(
                 [
                     self._evaluator.evaluate(program, rows, label=label)
-                    for program, label in ((student, "baseline"), (result, self._resolved.optimize.name))
+                    for program, label in (
+                        (student, "baseline, further rows"),
+                        (result, f"{self._resolved.optimize.name}, further rows"),
+                    )
                 ]
             )
             halts = [one for one in both if not isinstance(one, Evaluation)]

@@ -80,7 +80,7 @@ def test_what_was_spent_names_what_was_paid_for_nothing() -> None:
     tally = Tally(Spent(1, 900, 100, unpriced=1), replayed=4, shared=2, spoiled=3)
     assert str(spent_line(tally, needed=7)) == (
         "1 model call · 6 not paid again · 3 without an answer that may be billed · "
-        "1,000 tokens · $0.0000 and 1 unpriced"
+        "1,000 tokens · an unknown price"
     )
 
 
