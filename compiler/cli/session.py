@@ -23,7 +23,6 @@ from dspec.runtime.errors import (
     DspecError,
     ProviderError,
     Stopped,
-    Unauthorized,
 )
 from dspec.runtime.models.engine import Engine, EngineEvent
 from dspec.runtime.models.ledger import Ledger
@@ -119,8 +118,7 @@ async def open_session(
                     if not isinstance(error, _UNFINISHED):
                         ledger.end()
                     # One call or row failed for good. What others are on their way with may have been paid for.
-                    if not isinstance(error, Unauthorized):
-                        await engine.drain()
+                    await engine.drain()
                     raise
                 else:
                     # At the budget's wall, too, somebody may have left before his answer came.

@@ -252,17 +252,18 @@ class Ran:
         origins = dict(zip((step.name for step in self._resolved.optimize.steps), self._origins, strict=True))
         verdicts = {outcome.name: outcome.verdict for outcome in self._outcomes}
         last = self._resolved.optimize.emit
+        dropped: list[tuple[str, LastWord]] = []
         while (
             origins[last] in self._programs
             and (verdict := verdicts[last]) is not None
             and not (verdict.likely or self._saves(last))
         ):
-            origin = origins[last]
-            self._notes.append(
-                f"step `{last}` is left out, and {self._made} is what step `{origin}` made: {verdict.said} "
-                f"(`emit = {last}` has it compared with the start)"
-            )
-            last = origin
+            dropped.append((last, verdict))
+            last = origins[last]
+        self._notes += (
+            f"step `{name}` is left out for what step `{last}` made: {verdict.said} (`emit = {name}` keeps it)"
+            for name, verdict in dropped
+        )
         self._emitted = self._programs[last]
 
     def _saves(self, name: str) -> bool:

@@ -60,14 +60,17 @@ class LastWord(Struct, frozen=True):
         return self.comparison.difference > self.most_luck
 
     @property
-    def likely(self) -> bool:
-        """Whether the result is to be taken: its gain is more than luck, or may be and says too little against what a search
-        usually gains (the mean of a normal gain, given what the rows show beyond luck). One that shows none is not."""
+    def expected(self) -> float:
+        """What is to be expected of the result: the mean of a normal gain, given what the rows show beyond luck."""
         pair = self.comparison
         noise = ((pair.high - pair.low) / (2 * Z)) ** 2
-        beyond = pair.difference - self.most_luck
-        expected = (beyond * VARIANCE + EXPECTED * noise) / (VARIANCE + noise)
-        return self.real or (pair.difference > 0.0 and expected > SIMPLER)
+        return ((pair.difference - self.most_luck) * VARIANCE + EXPECTED * noise) / (VARIANCE + noise)
+
+    @property
+    def likely(self) -> bool:
+        """Whether the result is to be taken: its gain is more than luck, or it may be none but so few rows say little against
+        what a search usually gains. One that shows none is not."""
+        return self.real or (self.comparison.difference > 0.0 and self.expected > SIMPLER)
 
     @property
     def most_luck(self) -> float:
@@ -79,7 +82,7 @@ class LastWord(Struct, frozen=True):
         """What the gain is no more than, where it is not real."""
         if self.comparison.difference <= self.chance:
             return f"{100 * self.chance:.1f}, what the best of {self.tried} equal programs shows by luck"
-        return f"{100 * self.worth.luck:.1f}, what luck brought the best of {self.tried} programs"
+        return f"{100 * self.worth.luck:.1f}, what luck brought the best of {plural(self.tried, 'program')}"
 
     @property
     def sure(self) -> bool:
@@ -100,7 +103,7 @@ class LastWord(Struct, frozen=True):
             if kept:
                 return (f"no real improvement: {gain}; the program it started from is kept",)
             if self.likely:
-                why = "so few rows say little against what a search usually gains"
+                why = f"{100 * self.expected:+.1f} is still to be expected, as so few rows say little against what searches gain"
                 return (f"no sure improvement: {gain}; the result is kept, since {why}",)
             return (f"no real improvement: {gain}; the result may as well be lucky",)
         notes: tuple[str, ...] = ()
@@ -130,7 +133,7 @@ class LastWord(Struct, frozen=True):
         """Gain and luck in a clause."""
         gain = f"{100 * self.comparison.difference:+.1f} over what it was given"
         if not self.real:
-            return f"{gain} is no more than the {100 * self.most_luck:.1f} that luck alone brings"
+            return f"{gain} is no more than {self.by_luck}"
         return f"{gain}, {100 * self.worth.gained:+.1f} without luck" if self.lucky else gain
 
     @property

@@ -18,8 +18,8 @@ FULL_EVERY = 5
 """The search that `auto` makes room for: trials on minibatches, and now and then a full evaluation."""
 
 
-SHARE = 0.42
-"""What is spent of that where val has more rows than candidates are scored on."""
+SHARE, LEAST = 0.42, 500
+"""What is spent of that where val has more rows than candidates are scored on, and what is spent at least, if it is as much."""
 
 
 def auto_calls(candidates: int, predictors: int, val: int) -> int:
@@ -42,7 +42,8 @@ def metric_calls(
     candidates = AUTO[options.text("auto") or "light"]
     if whole is None:
         return auto_calls(candidates, predictors, val)
-    return max(2 * val, int(SHARE * auto_calls(candidates, predictors, whole)))
+    most = auto_calls(candidates, predictors, whole)
+    return max(2 * val, min(LEAST, most), int(SHARE * most))
 
 
 def reflections(budget: int, batch: int, val: int) -> int:

@@ -186,7 +186,7 @@ def test_on_few_rows_a_gain_that_may_be_luck_is_taken_and_said_to_be_unsure() ->
     assert (few.real, few.likely, many.real, many.likely) == (False, True, True, True)
     assert few.notes(kept=False) == (
         "no sure improvement: +10.0 (6 rows better, 3 worse) is no more than 13.2, what the best of 14 equal programs shows by "
-        "luck; the result is kept, since so few rows say little against what a search usually gains",
+        "luck; the result is kept, since +3.2 is still to be expected, as so few rows say little against what searches gain",
     )
     lucky = last_word(*flips(25, 20, 75), [searched([120] * 14, 120)])
     assert (lucky.real, lucky.likely) == (False, False)

@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 
+import pytest
 from faulting import CANARY, built, project, requests, stats, unused_port
 from server import FakeServer, hashed, spawned
 
@@ -101,12 +102,13 @@ async def test_a_model_that_never_answers_is_stood_in_for_by_its_fallback(tmp_pa
     assert spare.url not in found.artifact.decode()
 
 
-def test_a_call_that_is_refused_loses_none_of_the_answers_on_their_way(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", ["400", "401"])
+def test_a_call_that_is_refused_loses_none_of_the_answers_on_their_way(tmp_path: Path, status: str) -> None:
     made = project(tmp_path)
-    with spawned("--answer", "hashed", "--latency", "0.2", "--fault", "400=0.02") as url:
+    with spawned("--answer", "hashed", "--latency", "0.2", "--fault", f"{status}=0.02") as url:
         result = made.compile(url)
         assert result.code == 4, result.text
-        assert "told to say 400" in result.text
+        assert f"told to say {status}" in result.text
         found = stats(url)
         assert found["hung_up"] == 0
         assert made.answers() == len(found["answered"]) > 0
