@@ -35,7 +35,7 @@ SHARE = 0.42
 """What a race may cost, as a share of scoring every candidate on every row."""
 BEHIND = 1.5
 """Standard errors by which a set of rules may be behind the best one and race on."""
-COMPARED_ON, MOST_COMPARED_ON = 200, 300
+COMPARED_ON, MOST_COMPARED_ON = 150, 300
 """Rows of val on which candidates are compared, where it has more: half of it, but no fewer than the first and no more than
 the second."""
 TEMPERATURE = 1.0
