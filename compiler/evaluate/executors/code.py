@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -17,6 +18,8 @@ from dspec.runtime.tools.python import module_folders
 
 MAX_FILES = 2_000
 MAX_BYTES = 64 << 20
+_PARSING = threading.Lock()
+"""CPython 3.11 counts how deep trees are that threads make at the same time together, and may then fail (gh-106905)."""
 
 
 def code_digest(root: Path, tool: Tool) -> str:
@@ -53,7 +56,8 @@ def code_digest(root: Path, tool: Tool) -> str:
 def _imported(data: bytes, path: Path) -> Iterator[tuple[Path | None, str]]:
     """The modules that a text imports, or may: each with the folder that it is looked for in, None for all."""
     try:
-        tree = ast.parse(data)
+        with _PARSING:
+            tree = ast.parse(data)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return  # whoever imports it is told
     for node in ast.walk(tree):
