@@ -133,7 +133,7 @@ class LastWord(Struct, frozen=True):
         """Gain and luck in a clause."""
         gain = f"{100 * self.comparison.difference:+.1f} over what it was given"
         if not self.real:
-            return f"{gain} is no more than {self.by_luck}"
+            return gain if self.comparison.difference <= 0 else f"{gain} is no more than {self.by_luck}"
         return f"{gain}, {100 * self.worth.gained:+.1f} without luck" if self.lucky else gain
 
     @property
