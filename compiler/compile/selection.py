@@ -77,12 +77,16 @@ class LastWord(Struct, frozen=True):
         """What luck may bring: as much as the best of equal programs shows, or as is luck in this one."""
         return max(self.chance, self.worth.luck)
 
-    @property
-    def by_luck(self) -> str:
-        """What the gain is no more than, where it is not real."""
+    def within_luck(self, gain: str) -> str:
+        """What is told of a gain that is not real, in words that say how large it is; of none there is no more to say."""
+        if self.comparison.difference <= 0:
+            return gain
+        by_luck = (
+            f"{100 * self.worth.luck:.1f}, what luck brought the best of {plural(self.tried, 'program')}"
+        )
         if self.comparison.difference <= self.chance:
-            return f"{100 * self.chance:.1f}, what the best of {self.tried} equal programs shows by luck"
-        return f"{100 * self.worth.luck:.1f}, what luck brought the best of {plural(self.tried, 'program')}"
+            by_luck = f"{100 * self.chance:.1f}, what the best of {self.tried} equal programs shows by luck"
+        return f"{gain} is no more than {by_luck}"
 
     @property
     def sure(self) -> bool:
@@ -97,9 +101,9 @@ class LastWord(Struct, frozen=True):
         pair = self.comparison
         flips = f"{plural(pair.better, 'row')} better, {pair.worse} worse"
         if not self.real:
-            gain = flips
-            if pair.difference > 0:
-                gain = f"{100 * pair.difference:+.1f} ({flips}) is no more than {self.by_luck}"
+            gain = self.within_luck(
+                f"{100 * pair.difference:+.1f} ({flips})" if pair.difference > 0 else flips
+            )
             if kept:
                 return (f"no real improvement: {gain}; the program it started from is kept",)
             if self.likely:
@@ -133,7 +137,7 @@ class LastWord(Struct, frozen=True):
         """Gain and luck in a clause."""
         gain = f"{100 * self.comparison.difference:+.1f} over what it was given"
         if not self.real:
-            return gain if self.comparison.difference <= 0 else f"{gain} is no more than {self.by_luck}"
+            return self.within_luck(gain)
         return f"{gain}, {100 * self.worth.gained:+.1f} without luck" if self.lucky else gain
 
     @property

@@ -101,9 +101,12 @@ class Gathered:
             return False
         place, self._unread = self._unread - 1, 0
         why = first[0].reason if first[0] is not None else ""
-        none = f"none of the first {place + 1} answers" if place else "the first answer"
-        said = f"{none} could {'' if place else 'not '}be read: {why}"
-        self._ends[place] = Unreadable(said)
+        said = (
+            f"none of the first {place + 1} answers could be read"
+            if place
+            else "the first answer could not be read"
+        )
+        self._ends[place] = Unreadable(f"{said}: {why}")
         before, self.last = self.last, place
         return self.last < before
 

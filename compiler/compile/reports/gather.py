@@ -247,7 +247,7 @@ def _luck(built: Built | None) -> str:
     pair = verdict.comparison
     gain = f"{100 * pair.difference:+.1f} on the rows by which it was chosen"
     if not verdict.real:
-        return gain if pair.difference <= 0 else f"{gain} is no more than {verdict.by_luck}"
+        return verdict.within_luck(gain)
     if not verdict.lucky:
         return f"{gain}, and no luck to discount: {plural(verdict.tried, 'program')} to choose from"
     return (
